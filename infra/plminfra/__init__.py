@@ -1,0 +1,1 @@
+"""The Pulumi program: stores, operator, services and edge as components. Knows nothing of our own code."""

@@ -1,0 +1,1 @@
+"""The `plm` command: tools, cluster, images, stack, demo, payments, verification."""

@@ -1,0 +1,1 @@
+"""The operator: custom resources in, Kubernetes objects and ledger registrations out, level-triggered."""

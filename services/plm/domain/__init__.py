@@ -1,0 +1,1 @@
+"""Pure types and rules. No I/O, no clock, no randomness: those come in as arguments."""

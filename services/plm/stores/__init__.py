@@ -1,0 +1,1 @@
+"""One file per outside system: settings, open, repository, ping. Driver exceptions stop here."""
