@@ -10,6 +10,9 @@ SCALES: dict[str, int] = {"USD": 2, "EUR": 2, "JPY": 0, "USDC": 6}
 # NUMERIC(38,0) in the ledger's tables.
 MINOR_UNITS_MAX = 10**38 - 1
 
+# Checked before the conversion: int() of an endless string is a way to burn a processor.
+_TEXT_LENGTH_MAX = 64
+
 _DECIMAL = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?", re.ASCII)
 
 
@@ -31,8 +34,7 @@ def parse_amount(text: str, currency: str) -> int:
     Zero parses: whether it may move is the ledger's question.
     """
     scale = scale_of(currency)
-    # Checked before the conversion: int() of an endless string is a way to burn a processor.
-    if len(text) > 64:
+    if len(text) > _TEXT_LENGTH_MAX:
         raise Refused(Code.AMOUNT_TOO_LARGE, "an amount has at most 38 digits")
     match = _DECIMAL.fullmatch(text)
     if match is None:
