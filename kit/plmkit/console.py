@@ -2,9 +2,12 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum, StrEnum
 from typing import Any
+
+# Where no terminal says how wide it is.
+_WIDTH_OF_FILES = 200
 
 
 class ExitCode(IntEnum):
@@ -48,6 +51,23 @@ def emit(text: str) -> None:
 def emit_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
     """Data as JSON, to stdout."""
     emit(json.dumps(value, indent=2))
+
+
+def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Data as a table, to stdout; nothing is cut where stdout is no terminal."""
+    # Imported here: `plm --help` must answer at once.
+    from rich.console import Console  # noqa: PLC0415 - see above
+    from rich.table import Table  # noqa: PLC0415 - see above
+
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
+    console = Console(file=sys.stdout, highlight=False, markup=False, width=width)
+    with console.capture() as capture:
+        console.print(table)
+    # Rich pads every line to the table's width: nobody needs that in a log.
+    emit("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
 def is_interactive() -> bool:

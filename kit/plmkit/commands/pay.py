@@ -1,0 +1,182 @@
+"""`plm pay`: one payment, or a file of them."""
+
+import asyncio
+import os
+import signal
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from plmkit.console import ExitCode, KitError, Output, emit, emit_json, say
+from plmkit.state import find_places
+
+if TYPE_CHECKING:
+    from plmkit.paying import Tally
+    from plmkit.payment_file import Journal, Result
+    from plmkit.receipts import Payment
+
+_EXAMPLES = """
+Examples:
+
+  plm pay A D 10000.00 USD
+
+  plm pay A D 10000.00 USD --key invoice-4711   (again with the same key: the same payment, paid once)
+
+  plm pay --file payments.csv                   (again: goes on where it stood)
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add `plm pay`."""
+    app.command("pay", epilog=_EXAMPLES)(pay)
+
+
+def pay(  # noqa: PLR0913 - one per argument and option of the command line
+    from_node: Annotated[str | None, typer.Argument(metavar="FROM", help="Who pays.")] = None,
+    to_node: Annotated[str | None, typer.Argument(metavar="TO", help="Who receives.")] = None,
+    amount: Annotated[str | None, typer.Argument(help="A decimal number such as 10000.00.")] = None,
+    currency: Annotated[str | None, typer.Argument(help="ISO code, such as USD.")] = None,
+    *,
+    key: Annotated[
+        str | None, typer.Option(help="Idempotency key; a new one when left out.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="CSV with the columns idempotency_key, from, to, amount, currency."),
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Result file; FILE.results.csv when left out.")
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=256, help="Payments of a file in flight at once.")
+    ] = 16,
+    output: Annotated[Output, typer.Option("-o", "--output", help="text or json.")] = Output.TEXT,
+) -> None:
+    """Pay from one node to another, over the best live route."""
+    if file is not None:
+        if from_node is not None or key is not None:
+            raise KitError(
+                "--file and a single payment exclude each other",
+                "plm pay --file payments.csv",
+                ExitCode.WRONG_USAGE,
+            )
+        _pay_file(file, results or file.with_suffix(".results.csv"), concurrency, output)
+        return
+    if from_node is None or to_node is None or amount is None or currency is None:
+        raise KitError(
+            "a payment needs FROM TO AMOUNT CURRENCY",
+            "plm pay A D 10000.00 USD",
+            ExitCode.WRONG_USAGE,
+        )
+    _pay_one((from_node.lower(), to_node.lower(), amount, currency.upper()), key, output)
+
+
+def _pay_one(asked: tuple[str, str, str, str], key: str | None, output: Output) -> None:
+    from plmkit.api import open_api
+    from plmkit.credentials import load_credentials
+    from plmkit.receipts import Order
+
+    key = key or f"cli-{uuid.uuid4().hex}"
+
+    async def run() -> "Payment":
+        async with open_api(load_credentials(find_places().credentials)) as api:
+            return await api.pay(Order(*asked), key)
+
+    try:
+        payment = asyncio.run(run())
+    except KitError:
+        # Whoever repeats this payment needs its key, above all when nobody knows what became of it.
+        say(f"key {key}")
+        raise
+    if output is Output.JSON:
+        emit_json({**payment.raw, "idempotencyKey": key})
+    else:
+        emit("\n".join(_lines_of(payment, key)))
+    if payment.state != "settled":
+        raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def _lines_of(payment: "Payment", key: str) -> list[str]:
+    from plmkit.receipts import arrow
+
+    ends = f"{payment.amount} {payment.currency} {arrow([payment.from_node])} to {arrow([payment.to_node])}"
+    if payment.state == "settled":
+        head = f"settled  {ends} over {arrow(payment.route)}, fee {payment.fee}"
+    else:
+        head = f"{payment.state}  {ends}: {payment.refusal_detail} ({payment.refusal_code})"
+    attempts = [
+        f"  attempt {attempt.number}  {arrow(attempt.route)}  {attempt.state}"
+        + (f": {attempt.reason}" if attempt.reason else "")
+        for attempt in payment.attempts
+    ]
+    return [head, *attempts, f"  payment {payment.payment_id}", f"  key {key}"]
+
+
+def _pay_file(source: Path, target: Path, concurrency: int, output: Output) -> None:
+    from plmkit.payment_file import Journal
+
+    if not source.is_file():
+        raise KitError(f"{source} is no file", "name a CSV file", ExitCode.WRONG_USAGE)
+    with source.open("rb") as lines, Journal(target) as journal:
+        tally = asyncio.run(_run_file(lines, journal, concurrency))
+    summary = _summary(tally, target)
+    if output is Output.JSON:
+        emit_json(summary)
+    else:
+        emit("\n".join(f"{name:<12} {value}" for name, value in summary.items()))
+    if tally.stopped:
+        say("plm: stopped; run the same command again to go on")
+        raise typer.Exit(130)
+    if not tally.is_clean:
+        raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+async def _run_file(source: BinaryIO, journal: "Journal", concurrency: int) -> "Tally":
+    from plmkit.api import open_api
+    from plmkit.credentials import load_credentials
+    from plmkit.file_progress import FileProgress
+    from plmkit.paying import FileRun
+    from plmkit.payment_file import read_lines
+
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    credentials = load_credentials(find_places().credentials)
+    with FileProgress(os.fstat(source.fileno()).st_size) as progress:
+
+        def watch(result: "Result", tally: "Tally") -> None:
+            progress.bytes_read = source.tell()
+            progress(result, tally)
+
+        async with open_api(credentials, connections_max=concurrency) as api:
+            run = FileRun(api, journal, stop, watch, concurrency)
+            return await run.pay_all(read_lines(source))
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop_gently(number: signal.Signals) -> None:
+        say("plm: stopping; payments in flight may finish (again to stop at once)")
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop_gently, number)
+
+
+def _summary(tally: "Tally", target: Path) -> dict[str, str | int | float]:
+    counts = tally.now + tally.before
+    return {
+        "settled": counts["settled"],
+        "refused": counts["refused"],
+        "bad_lines": counts["bad_line"],
+        "unfinished": counts["unfinished"] + counts["unknown"],
+        "done_before": sum(tally.before.values()),
+        "seconds": round(tally.elapsed_s, 3),
+        "per_second": round(tally.per_second, 1),
+        "p50_ms": round(tally.percentile_ms(50), 1),
+        "p99_ms": round(tally.percentile_ms(99), 1),
+        "results": str(target),
+    }

@@ -1,0 +1,64 @@
+"""`plm verify`: proof from the rows, not from memory."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from plmkit.console import ExitCode, Output, emit, emit_json
+from plmkit.state import find_places
+
+if TYPE_CHECKING:
+    from plmkit.receipts import Verdict
+
+_EXAMPLES = """
+Examples:
+
+  plm verify ledger
+
+  plm verify ledger -o json
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add `plm verify`."""
+    group = typer.Typer(help="Recompute and compare: the ledger.", no_args_is_help=True)
+    group.command("ledger", epilog=_EXAMPLES)(ledger)
+    app.add_typer(group, name="verify")
+
+
+def ledger(
+    output: Annotated[Output, typer.Option("-o", "--output", help="text or json.")] = Output.TEXT,
+) -> None:
+    """Recompute the hash chain and the sums from the rows; exit code 1 when anything is wrong."""
+    verdict = asyncio.run(_ask())
+    if output is Output.JSON:
+        emit_json(verdict.raw)
+    else:
+        emit("\n".join(lines_of(verdict)))
+    if not verdict.ok:
+        raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+async def _ask() -> "Verdict":
+    from plmkit.api import open_api
+    from plmkit.credentials import load_credentials
+
+    async with open_api(load_credentials(find_places().credentials)) as api:
+        return await api.verify()
+
+
+def lines_of(verdict: "Verdict") -> list[str]:
+    """The verdict for people; `plm demo` ends with the same lines."""
+    head = "ledger verified" if verdict.ok else "LEDGER BROKEN"
+    sums = ", ".join(f"{currency} {total}" for currency, total in sorted(verdict.sums.items()))
+    return [
+        f"{head}  {verdict.entries} entries recomputed in {verdict.elapsed_ms} ms",
+        f"  head        {verdict.head_seq}  {verdict.head_hash}",
+        f"  anchored    {verdict.anchored_seq} ({verdict.unanchored} behind it not anchored yet)",
+        f"  sums        {sums or 'no money yet'}",
+        *(
+            f"  {finding.kind:<11} {finding.seq or '-'}  {finding.detail}"
+            for finding in verdict.findings
+        ),
+    ]

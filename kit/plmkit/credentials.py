@@ -1,0 +1,38 @@
+"""Who `plm` is towards the gateway: address, key and CA, written by `plm up` into the state folder."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from plmkit.console import ExitCode, KitError
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Address, key and CA of the running platform. The key stays out of `repr`, so it cannot reach a log."""
+
+    api_url: str
+    api_key: str
+    ca_file: Path
+
+    def __repr__(self) -> str:
+        return f"Credentials(api_url={self.api_url!r}, ca_file={str(self.ca_file)!r})"
+
+
+def load_credentials(path: Path) -> Credentials:
+    """What `plm up` wrote. Raises KitError when it is not there or cannot be read."""
+    try:
+        found = json.loads(path.read_text())
+        return Credentials(found["apiUrl"], found["apiKey"], Path(found["caFile"]))
+    except FileNotFoundError:
+        raise KitError(
+            f"there is no running platform: {path} is missing",
+            "plm up",
+            ExitCode.UNFIT_ENVIRONMENT,
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise KitError(
+            f"{path} cannot be read: {error}",
+            "plm up (it writes the file anew)",
+            ExitCode.UNFIT_ENVIRONMENT,
+        ) from None

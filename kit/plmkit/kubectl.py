@@ -1,0 +1,72 @@
+"""Kubernetes as `plm status`, `logs` and `demo` see it: kubectl's JSON, read only."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from plmkit.console import ExitCode, KitError
+from plmkit.state import Places
+
+NAMESPACE = "plm"
+REQUEST_TIMEOUT_S = 10
+
+
+class ClusterUnreachable(KitError):
+    """No API server answers. Whoever only wants to know the state says so; everyone else lets it pass through."""
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """One kubectl and the cluster it talks to."""
+
+    binary: str
+    target: tuple[str, ...]  # --kubeconfig or --context
+    is_embedded: bool
+
+    def command(self, *arguments: str) -> list[str]:
+        """The whole command line, for those who stream."""
+        return [self.binary, *self.target, "--namespace", NAMESPACE, *arguments]
+
+    def get(self, *arguments: str) -> list[Mapping[str, Any]]:
+        """Objects as JSON. Raises ClusterUnreachable, or KitError with kubectl's own words."""
+        timeout = f"--request-timeout={REQUEST_TIMEOUT_S}s"
+        done = subprocess.run(
+            self.command("get", *arguments, "--output=json", timeout),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise _refusal(done.stderr)
+        found = json.loads(done.stdout)
+        items: list[Mapping[str, Any]] = found.get("items", [found])
+        return items
+
+
+def _refusal(stderr: str) -> KitError:
+    lines = [line for line in stderr.strip().splitlines() if line]
+    said = lines[-1] if lines else "kubectl failed without a word"
+    unreachable = ("refused", "Unable to connect", "i/o timeout", "no route to host", "was refused")
+    if any(word in said for word in unreachable):
+        return ClusterUnreachable(
+            "the cluster's API server does not answer", "plm up", ExitCode.UNFIT_ENVIRONMENT
+        )
+    return KitError(f"kubectl: {said}", "plm status")
+
+
+def find_kubectl(places: Places, context: str | None) -> Kubectl:
+    """The kubectl for `--context NAME` (or PLM_CONTEXT), else for the embedded cluster. Raises KitError."""
+    context = context or os.environ.get("PLM_CONTEXT") or None
+    built = places.cache / "tools" / "bin" / "kubectl"
+    binary = str(built) if built.exists() else shutil.which("kubectl")
+    if binary is None:
+        raise KitError("kubectl is missing", "plm tools", ExitCode.UNFIT_ENVIRONMENT)
+    if context is not None:
+        return Kubectl(binary, ("--context", context), is_embedded=False)
+    if not places.kubeconfig.is_file():
+        raise ClusterUnreachable("no cluster was started yet", "plm up", ExitCode.UNFIT_ENVIRONMENT)
+    return Kubectl(binary, ("--kubeconfig", str(places.kubeconfig)), is_embedded=True)
