@@ -1,0 +1,131 @@
+"""The embedded single-node Kubernetes: start, revive, stop, remove, and reach into it."""
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from plmkit.console import ExitCode, KitError, say
+from plmkit.localcluster import (
+    boot,
+    certificates,
+    containers,
+    network,
+    observation,
+    ownership,
+    planning,
+    readiness,
+    teardown,
+)
+from plmkit.localcluster.api import Api
+from plmkit.localcluster.daemons import daemons
+from plmkit.localcluster.layout import Layout
+from plmkit.localcluster.planning import StartPlan
+from plmkit.state import Places
+
+
+@dataclass(frozen=True)
+class Status:
+    """What runs. `node_is_ready` is asked of the API server; False also when it does not answer."""
+
+    daemons: dict[str, bool]
+    node_is_ready: bool
+    owner: str | None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether every daemon lives and the node is ready."""
+        return all(self.daemons.values()) and self.node_is_ready
+
+    @property
+    def is_down(self) -> bool:
+        """Whether nothing of the cluster lives."""
+        return not any(self.daemons.values())
+
+
+class LocalCluster:
+    """One installation's embedded cluster. A machine runs one at most; its data lies under the state folder."""
+
+    def __init__(self, places: Places, tools_bin: Path) -> None:
+        self.layout = Layout(places.state)
+        self._tools = tools_bin
+        self._daemons = daemons(self.layout, tools_bin)
+
+    @property
+    def api(self) -> Api:
+        """Administrator's access, once certificates exist."""
+        return Api(*certificates.admin_files(self.layout))
+
+    def start(self, *, take_over: bool = False, progress: Callable[[str], None] = say) -> StartPlan:
+        """Boot, or revive what is half dead, and return when the node and its DNS are ready.
+
+        May be called at any time, also after a start that was killed anywhere. Data is never touched.
+        If another installation's cluster runs, it is stopped first with `take_over`, and refused without.
+        """
+        with ownership.locked():
+            equipment = boot.prepare(self.layout, self._tools)
+            plan = planning.plan_start(observation.observe(self.layout, equipment))
+            if plan.stop_other is not None:
+                _stop_other(plan.stop_other, take_over=take_over, progress=progress)
+            boot.carry_out(plan, self.layout, equipment, self.api)
+        return plan
+
+    def ensure_running(self, *, progress: Callable[[str], None] = say) -> StartPlan:
+        """`start`, for callers who must not stop another installation's cluster."""
+        return self.start(progress=progress)
+
+    def stop(self) -> None:
+        """End everything and keep the data. With nothing there it does nothing."""
+        with ownership.locked():
+            owner = ownership.read()
+            if owner is None or owner.state == str(self.layout.state):
+                teardown.stop(self.layout, owner)
+                ownership.clear()
+
+    def purge(self) -> None:
+        """`stop`, and remove the cluster's data and its kubeconfig."""
+        self.stop()
+        teardown.remove_data(self.layout)
+
+    def status(self) -> Status:
+        """What runs right now."""
+        owner = ownership.read()
+        return Status(
+            daemons=observation.living(self.layout, [daemon.name for daemon in self._daemons]),
+            node_is_ready=certificates.exist(self.layout) and readiness.is_node_ready(self.api),
+            owner=owner.state if owner else None,
+        )
+
+    def ctr(self, *arguments: str) -> str:
+        """Run `ctr` on the cluster's containerd, in Kubernetes' namespace."""
+        return containers.ctr(self.layout, *arguments)
+
+    def import_images(self, archives: Sequence[Path]) -> None:
+        """Import OCI archives into containerd; kubelet can use them at once."""
+        containers.import_images(self.layout, archives)
+
+    def kill_container_task(
+        self, pod: str, *, namespace: str = "plm", container: str | None = None
+    ) -> containers.Task:
+        """SIGKILL the running container of this pod through containerd, and tell which process it was."""
+        task = containers.find_task(self.layout, namespace=namespace, pod=pod, container=container)
+        if task is None:
+            raise KitError(f"pod {namespace}/{pod} has no running container", "plm status")
+        containers.kill_task(self.layout, task)
+        return task
+
+    def run_inside(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command of the host in the cluster's network and give its result."""
+        return subprocess.run(network.inside(command), check=False, capture_output=True, text=True)
+
+
+def _stop_other(state: str, *, take_over: bool, progress: Callable[[str], None]) -> None:
+    if not take_over:
+        raise KitError(
+            f"this machine already runs the cluster of {state}",
+            f"PLM_STATE_DIR={state} plm down",
+            ExitCode.UNFIT_ENVIRONMENT,
+        )
+    progress(f"stopping the cluster of {state}; its data stays")
+    teardown.stop(Layout(Path(state)), ownership.read())
+    ownership.clear_record()

@@ -1,0 +1,121 @@
+"""containerd, asked through `ctr`: images, running containers, and their violent end."""
+
+import hashlib
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from plmkit import oci
+from plmkit.console import KitError
+from plmkit.localcluster.layout import Layout
+from plmkit.localcluster.rendering import OwnImages
+
+_NAMESPACE = "k8s.io"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What runs in a container: the container's id and the first process, as the host sees it."""
+
+    container: str
+    pid: int
+    state: str
+
+
+def ctr(layout: Layout, *arguments: str) -> str:
+    """Run `ctr` in Kubernetes' namespace and give its output."""
+    command = ["ctr", "--address", str(layout.containerd_socket), "--namespace", _NAMESPACE]
+    done = subprocess.run([*command, *arguments], check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise KitError(f"ctr {' '.join(arguments[:3])}: {done.stderr.strip()}", "plm status")
+    return done.stdout
+
+
+def answers(layout: Layout) -> bool:
+    """Whether containerd serves."""
+    try:
+        ctr(layout, "version")
+    except KitError:
+        return False
+    return True
+
+
+def parse_tasks(listing: str) -> list[Task]:
+    """Read `ctr tasks ls`."""
+    rows = (line.split() for line in listing.splitlines()[1:])
+    return [Task(container, int(pid), state) for container, pid, state in rows]
+
+
+def running(layout: Layout) -> list[Task]:
+    """All tasks that run now, those of the pods' sandboxes included."""
+    return [task for task in parse_tasks(ctr(layout, "tasks", "ls")) if task.state == "RUNNING"]
+
+
+def find_task(layout: Layout, *, namespace: str, pod: str, container: str | None) -> Task | None:
+    """The running task of one container of a pod; without a name, of its only or first one."""
+    labels = {
+        "io.kubernetes.pod.namespace": namespace,
+        "io.kubernetes.pod.name": pod,
+        "io.cri-containerd.kind": "container",
+    }
+    if container is not None:
+        labels["io.kubernetes.container.name"] = container
+    query = [f'labels."{label}"=={value}' for label, value in labels.items()]
+    ids = set(ctr(layout, "containers", "ls", "-q", ",".join(query)).split())
+    return next((task for task in running(layout) if task.container in ids), None)
+
+
+def kill_task(layout: Layout, task: Task) -> None:
+    """SIGKILL the container's first process through containerd: what a crash looks like, with no goodbye."""
+    ctr(layout, "tasks", "kill", "--signal", "SIGKILL", task.container)
+
+
+def forget_all(layout: Layout) -> None:
+    """Remove every container that has ended, so that the next start begins with none."""
+    if tasks := ctr(layout, "tasks", "ls", "-q").split():
+        ctr(layout, "tasks", "rm", "--force", *tasks)
+    if known := ctr(layout, "containers", "ls", "-q").split():
+        ctr(layout, "containers", "rm", *known)
+
+
+def import_images(layout: Layout, archives: Sequence[Path]) -> None:
+    """Import OCI archives; names come from the annotation `io.containerd.image.name`."""
+    for archive in archives:
+        ctr(layout, "images", "import", str(archive))
+
+
+def own_images(tools: Path) -> OwnImages:
+    """References of pause and CoreDNS: a changed binary has another tag."""
+    return OwnImages(
+        pause=f"plm.local/pause:{_content_key(tools / 'plm-pause')}",
+        coredns=f"plm.local/coredns:{_content_key(tools / 'coredns')}",
+    )
+
+
+def provide_own_images(layout: Layout, tools: Path, images: OwnImages) -> None:
+    """Build and import pause and CoreDNS where containerd lacks them."""
+    present = set(ctr(layout, "images", "ls", "-q").split())
+    for reference, binary in ((images.pause, "plm-pause"), (images.coredns, "coredns")):
+        if reference in present:
+            continue
+        archive = layout.images / f"{binary}.tar"
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        archive.write_bytes(oci.build(oci.static_binary(reference, tools / binary)).content)
+        ctr(layout, "images", "import", str(archive))
+        archive.unlink()
+
+
+def wait_until_serving(layout: Layout, *, timeout_s: float) -> None:
+    """Return as soon as containerd answers."""
+    deadline = time.monotonic() + timeout_s
+    while not answers(layout):
+        if time.monotonic() > deadline:
+            raise KitError("containerd does not answer", f"cat {layout.log('containerd')}")
+        time.sleep(0.05)
+
+
+def _content_key(binary: Path) -> str:
+    with binary.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

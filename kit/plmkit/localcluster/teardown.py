@@ -1,0 +1,122 @@
+"""Going down: end processes, free mounts, network, control groups and settings. Works on any remains, also on none."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from plmkit.console import KitError
+from plmkit.localcluster import containers, controlgroups, kernel, network, ownership, processes
+from plmkit.localcluster.layout import Layout
+
+_DAEMON_PATIENCE_S = 2.0
+_CONTAINER_PATIENCE_S = 2.0
+# Those that would start again what is being stopped go first; containerd goes last, it ends the containers.
+_CONTROLLERS = (
+    "plm-localpath",
+    "kubelet",
+    "kube-proxy",
+    "kube-controller-manager",
+    "kube-scheduler",
+)
+_FOUNDATION = ("plm-netpol", "kube-apiserver", "etcd", "containerd")
+# What containerd, the kubelet and the bridge plugin leave outside of the folders they were given. Removed when empty.
+_STRAY_FILES = ("/var/lib/kubelet/device-plugins/kubelet.sock",)
+_STRAY_FOLDERS = (
+    "/run/containerd/s",
+    "/run/containerd",
+    "/var/lib/kubelet/device-plugins",
+    "/var/lib/kubelet",
+    "/var/lib/cni/results",
+    "/var/lib/cni",
+    "/var/log/containers",
+)
+
+
+def stop(layout: Layout, owner: ownership.Ownership | None) -> None:
+    """End the cluster of this layout and keep its data. Each step finds itself done without complaint."""
+    _stop_daemons(layout, _CONTROLLERS)
+    _end_containers(layout)
+    _stop_daemons(layout, _FOUNDATION)
+    controlgroups.kill_members()
+    _unmount(layout)
+    for folder in (layout.addresses, layout.containerd_state, layout.run):
+        shutil.rmtree(folder, ignore_errors=True)
+    network.down()
+    controlgroups.remove()
+    _remove_strays(layout)
+    if owner is not None:
+        kernel.restore_settings(owner.settings)
+        if not owner.namespaces_folder_existed:
+            _remove_namespaces_folder()
+
+
+def remove_data(layout: Layout) -> None:
+    """Remove what `stop` keeps: cluster data and the administrator's kubeconfig."""
+    shutil.rmtree(layout.cluster, ignore_errors=True)
+    layout.admin_kubeconfig.unlink(missing_ok=True)
+
+
+def _stop_daemons(layout: Layout, names: Iterable[str]) -> None:
+    records = [processes.read_record(layout.record(name)) for name in names]
+    found = [record for record in records if record is not None]
+    processes.stop(found, patience_s=_DAEMON_PATIENCE_S)
+
+
+def _end_containers(layout: Layout) -> None:
+    """Ask the first process of every container to end, then kill; then let containerd forget them."""
+    if not containers.answers(layout):
+        return
+    tasks = containers.running(layout)
+    for task in tasks:
+        with suppress(ProcessLookupError):
+            os.kill(task.pid, 15)
+    _wait_until_gone(_CONTAINER_PATIENCE_S)
+    processes.kill(controlgroups.container_members())
+    _wait_until_gone(_CONTAINER_PATIENCE_S)
+    containers.forget_all(layout)
+
+
+def _wait_until_gone(patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while controlgroups.container_members() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def mount_points(mounts: str, layout: Layout) -> list[str]:
+    """Our mount points in a mount table, the innermost first: all under the state folder, and the pods' namespaces."""
+    points = [line.split(" ")[1].encode().decode("unicode_escape") for line in mounts.splitlines()]
+    prefixes = (f"{layout.cluster}/", "/run/netns/cni-", "/var/run/netns/cni-")
+    return [point for point in reversed(points) if point.startswith(prefixes)]
+
+
+def _unmount(layout: Layout) -> None:
+    for point in mount_points(Path("/proc/self/mounts").read_text(), layout):
+        done = subprocess.run(["umount", point], check=False, capture_output=True, text=True)
+        if done.returncode != 0 and "not mounted" not in done.stderr:
+            raise KitError(f"umount {point}: {done.stderr.strip()}", f"fuser -vm {point}")
+    for file in Path("/run/netns").glob("cni-*"):
+        file.unlink()
+
+
+def _remove_strays(layout: Layout) -> None:
+    for file in _STRAY_FILES:
+        Path(file).unlink(missing_ok=True)
+    for link in Path("/var/log/containers").glob("*.log"):
+        if str(link.readlink()).startswith(str(layout.pod_logs)):
+            link.unlink()
+    for folder in _STRAY_FOLDERS:
+        with suppress(OSError):
+            Path(folder).rmdir()
+
+
+def _remove_namespaces_folder() -> None:
+    folder = Path("/run/netns")
+    if not folder.exists() or any(folder.iterdir()):
+        return
+    subprocess.run(["umount", str(folder)], check=False, capture_output=True)
+    with suppress(OSError):
+        folder.rmdir()
