@@ -1,1 +1,1 @@
-"""Everything of plm that serves traffic: domain rules, wire contract, transport, stores, and one package per service."""
+"""Everything that serves traffic: domain rules, wire contract, transport, stores, and one package per service."""

@@ -1,0 +1,86 @@
+"""Certificates as files that change under us: read as one consistent set, served anew without a restart."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import grpc
+from pydantic import BaseModel, ConfigDict
+
+
+class TlsSettings(BaseModel):
+    """Where this process's certificate lies, in cert-manager's shape: tls.crt, tls.key, ca.crt."""
+
+    model_config = ConfigDict(frozen=True)
+
+    directory: Path = Path("/var/run/plm/tls")
+
+
+@dataclass(frozen=True)
+class Material:
+    """One consistent set of PEM texts. `version` differs whenever any of them does."""
+
+    certificate: bytes
+    key: bytes
+    authorities: bytes
+    version: tuple[str, int]
+
+
+def read_version(tls: TlsSettings) -> tuple[str, int]:
+    """A cheap mark of what is mounted now, without reading it."""
+    folder = _current_folder(tls)
+    return str(folder), (folder / "tls.crt").stat().st_mtime_ns
+
+
+def read_material(tls: TlsSettings) -> Material:
+    """What is mounted now. Raises OSError when a file is missing."""
+    folder = _current_folder(tls)
+    return Material(
+        certificate=(folder / "tls.crt").read_bytes(),
+        key=(folder / "tls.key").read_bytes(),
+        authorities=(folder / "ca.crt").read_bytes(),
+        version=(str(folder), (folder / "tls.crt").stat().st_mtime_ns),
+    )
+
+
+def _current_folder(tls: TlsSettings) -> Path:
+    # Kubernetes swaps the link `..data` when a Secret changes: through its target, all files are of one moment.
+    return (
+        (tls.directory / "..data").resolve()
+        if (tls.directory / "..data").exists()
+        else tls.directory
+    )
+
+
+def server_credentials(tls: TlsSettings) -> grpc.ServerCredentials:
+    """Mutual TLS for a server: only clients of our CA; a new certificate of ours is served at once."""
+    served = read_material(tls)
+
+    def fetch() -> grpc.ServerCertificateConfiguration | None:
+        nonlocal served
+        try:
+            if read_version(tls) == served.version:
+                return None
+            served = read_material(tls)
+        except OSError:
+            # In the middle of a swap: the old one is valid for a third of its life yet.
+            return None
+        return _configuration(served)
+
+    # The stub forgets that None is a fetcher's way to say "unchanged".
+    fetcher = cast(Callable[[], grpc.ServerCertificateConfiguration], fetch)
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(served), fetcher, require_client_authentication=True
+    )
+
+
+def channel_credentials(material: Material) -> grpc.ChannelCredentials:
+    """Mutual TLS for a client. Clients cannot reload: Channels builds a new channel instead."""
+    return grpc.ssl_channel_credentials(material.authorities, material.key, material.certificate)
+
+
+def _configuration(material: Material) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(material.key, material.certificate)], root_certificates=material.authorities
+    )
