@@ -67,6 +67,7 @@ class LocalCluster:
             plan = planning.plan_start(observation.observe(self.layout, equipment))
             if plan.stop_other is not None:
                 _stop_other(plan.stop_other, take_over=take_over, progress=progress)
+            progress(f"cluster: {plan.reason}")
             boot.carry_out(plan, self.layout, equipment, self.api)
         return plan
 
@@ -74,13 +75,18 @@ class LocalCluster:
         """`start`, for callers who must not stop another installation's cluster."""
         return self.start(progress=progress)
 
-    def stop(self) -> None:
-        """End everything and keep the data. With nothing there it does nothing."""
+    def stop(self) -> bool:
+        """End everything of this installation, keep the data, and tell whether the machine was held for it.
+
+        Remains without a record are removed as well; another installation's cluster is left alone.
+        """
         with ownership.locked():
             owner = ownership.read()
-            if owner is None or owner.state == str(self.layout.state):
-                teardown.stop(self.layout, owner)
-                ownership.clear()
+            if owner is not None and owner.state != str(self.layout.state):
+                return False
+            teardown.stop(self.layout, owner)
+            ownership.clear()
+            return owner is not None
 
     def purge(self) -> None:
         """`stop`, and remove the cluster's data and its kubeconfig."""

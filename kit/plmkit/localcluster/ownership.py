@@ -2,13 +2,16 @@
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 _FOLDER = Path("/run/plm")
 RECORD = _FOLDER / "cluster.json"
+_LOCK = _FOLDER / "lock"
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,25 @@ class Ownership:
 @contextmanager
 def locked() -> Iterator[None]:
     """Only one command at a time starts or stops the cluster; others wait."""
-    _FOLDER.mkdir(mode=0o700, exist_ok=True)
-    with (_FOLDER / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    while True:
+        _FOLDER.mkdir(mode=0o700, exist_ok=True)
+        try:
+            lock = _LOCK.open("w")
+        except FileNotFoundError:  # the holder before us just removed the folder
+            continue
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_still_the_lock(lock):
+                yield
+                return
+
+
+def _is_still_the_lock(lock: IO[str]) -> bool:
+    # Whoever held it before us may have removed the file: then a third one locks another file of the same name.
+    try:
+        return os.path.samestat(os.fstat(lock.fileno()), _LOCK.stat())
+    except FileNotFoundError:
+        return False
 
 
 def read() -> Ownership | None:
@@ -52,7 +70,7 @@ def clear_record() -> None:
 def clear() -> None:
     """Nobody holds the machine any more, and nothing of us is left in /run."""
     clear_record()
-    for name in ("cluster.new", "lock"):
-        (_FOLDER / name).unlink(missing_ok=True)
+    for file in (RECORD.with_suffix(".new"), _LOCK):
+        file.unlink(missing_ok=True)
     if _FOLDER.exists() and not any(_FOLDER.iterdir()):
         _FOLDER.rmdir()

@@ -1,0 +1,89 @@
+"""`plm down`: stop the embedded cluster and keep its data, or with --purge leave nothing."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plmkit.console import ExitCode, KitError, Output, emit, emit_json, is_interactive, say
+from plmkit.state import Places, find_places
+
+_EXAMPLES = """
+Examples:
+
+  plm down                  stop; plm up goes on where it was
+
+  plm down --purge --yes    remove ledger, stack, passwords and cluster, without asking
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add `plm down`."""
+    app.command("down", epilog=_EXAMPLES)(down)
+
+
+def down(
+    purge: Annotated[bool, typer.Option(help="Remove all data too: ledger, stack, keys.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --purge.")] = False,
+    output: Annotated[Output, typer.Option("-o", "--output", help="text or json.")] = Output.TEXT,
+) -> None:
+    """Stop the embedded cluster within ten seconds. Its data stays, unless --purge is given. The cache always stays."""
+    from plmkit.localcluster import LocalCluster
+
+    places = find_places()
+    if purge:
+        refuse_to_remove_more_than_state(places)
+        _confirm(places, yes=yes)
+    began = time.monotonic()
+    cluster = LocalCluster(places, places.cache / "tools" / "bin")
+    stopped = cluster.stop()
+    if purge:
+        cluster.purge()
+        shutil.rmtree(places.state, ignore_errors=True)
+    seconds = round(time.monotonic() - began, 1)
+    if output is Output.JSON:
+        emit_json({"stopped": stopped, "purged": purge, "seconds": seconds})
+    else:
+        emit(_sentence(places, stopped=stopped, purged=purge, seconds=seconds))
+        _tell_of_another(cluster.status().owner)
+
+
+def refuse_to_remove_more_than_state(places: Places) -> None:
+    """A state folder that holds the home, the checkout or the cache was set by mistake: it must not be removed."""
+    state = places.state.resolve()
+    for kept in (Path.home(), places.checkout, places.cache):
+        if kept.resolve().is_relative_to(state):
+            raise KitError(
+                f"the state folder {state} holds {kept}: --purge would remove that too",
+                "set PLM_STATE_DIR to a folder of its own",
+                ExitCode.WRONG_USAGE,
+            )
+
+
+def _confirm(places: Places, *, yes: bool) -> None:
+    if yes or not places.state.exists():
+        return
+    if not is_interactive():
+        raise KitError(
+            "--purge removes ledger, stack and keys, and nobody can be asked here",
+            "plm down --purge --yes",
+            ExitCode.WRONG_USAGE,
+        )
+    say(f"This removes the ledger, the stack and all keys in {places.state}.")
+    if not typer.confirm("Remove them?", err=True):
+        raise typer.Exit(ExitCode.GOOD)
+
+
+def _sentence(places: Places, *, stopped: bool, purged: bool, seconds: float) -> str:
+    if purged:
+        return f"Removed cluster and state in {seconds} s."
+    if stopped:
+        return f"Stopped in {seconds} s. The data stays in {places.state}; plm up goes on with it."
+    return "Nothing of this installation runs."
+
+
+def _tell_of_another(owner: str | None) -> None:
+    if owner is not None:
+        say(f"another installation's cluster still runs: PLM_STATE_DIR={owner} plm down")
