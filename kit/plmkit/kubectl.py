@@ -58,9 +58,14 @@ def _refusal(stderr: str) -> KitError:
     return KitError(f"kubectl: {said}", "plm status")
 
 
+def chosen_context(option: str | None) -> str | None:
+    """What --context or PLM_CONTEXT says; None means the embedded cluster."""
+    return option or os.environ.get("PLM_CONTEXT") or None
+
+
 def find_kubectl(places: Places, context: str | None) -> Kubectl:
     """The kubectl for `--context NAME` (or PLM_CONTEXT), else for the embedded cluster. Raises KitError."""
-    context = context or os.environ.get("PLM_CONTEXT") or None
+    context = chosen_context(context)
     built = places.cache / "tools" / "bin" / "kubectl"
     binary = str(built) if built.exists() else shutil.which("kubectl")
     if binary is None:

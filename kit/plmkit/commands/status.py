@@ -34,19 +34,31 @@ def status(
     output: Annotated[Output, typer.Option("-o", "--output", help="text or json.")] = Output.TEXT,
 ) -> None:
     """Show what runs, what is wrong and what to do next. Exit code 1 when something is wrong, 3 without a cluster."""
-    from plmkit.kubectl import ClusterUnreachable
+    from plmkit.kubectl import ClusterUnreachable, chosen_context
 
+    context = chosen_context(context)
+    cluster = {} if context else _daemons()
     try:
         health = _observe(context)
     except ClusterUnreachable as trouble:
-        _emit_without_cluster(trouble, output)
+        _emit_without_cluster(trouble, cluster, output)
         raise typer.Exit(ExitCode.UNFIT_ENVIRONMENT) from None
     if output is Output.JSON:
-        emit_json({"cluster": "running", **asdict(health)})
+        emit_json({"cluster": "running", "daemons": cluster, **asdict(health)})
     else:
-        _emit_screen(health)
+        _emit_screen(health, cluster)
     if health.troubles:
         raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def _daemons() -> dict[str, bool]:
+    """The embedded cluster's daemons, and which of them live; empty where it was never started."""
+    from plmkit.localcluster import LocalCluster
+
+    places = find_places()
+    if not places.cluster.is_dir():
+        return {}
+    return LocalCluster(places, places.cache / "tools" / "bin").status().daemons
 
 
 def _observe(context: str | None) -> "Health":
@@ -64,23 +76,21 @@ def _observe(context: str | None) -> "Health":
     return read_health([item for item in objects if item["kind"] != "Pod"], pods, nodes)
 
 
-def _emit_without_cluster(trouble: KitError, output: Output) -> None:
+def _emit_without_cluster(trouble: KitError, daemons: dict[str, bool], output: Output) -> None:
     if output is Output.JSON:
-        emit_json(
-            {
-                "cluster": "down",
-                "stores": [],
-                "services": [],
-                "nodes": [],
-                "troubles": [{"what": trouble.what, "cure": trouble.cure}],
-            }
-        )
+        found = {"cluster": "down", "daemons": daemons, "stores": [], "services": [], "nodes": []}
+        emit_json({**found, "troubles": [{"what": trouble.what, "cure": trouble.cure}]})
     else:
-        emit(f"cluster   down: {trouble.what}\nnext      {trouble.cure}")
+        emit(f"cluster   down: {trouble.what}{_dead(daemons)}\nnext      {trouble.cure}")
 
 
-def _emit_screen(health: "Health") -> None:
-    emit("cluster   running\n")
+def _dead(daemons: dict[str, bool]) -> str:
+    dead = [name for name, lives in daemons.items() if not lives]
+    return f"; not running: {', '.join(dead)}" if dead else ""
+
+
+def _emit_screen(health: "Health", daemons: dict[str, bool]) -> None:
+    emit(f"cluster   running{_dead(daemons)}\n")
     _emit_workloads("STORE", health.stores)
     _emit_workloads("SERVICE", health.services)
     if health.nodes:
