@@ -17,7 +17,7 @@ from plmkit.payment_file import (
     result_of,
 )
 from plmkit.problems import Problem
-from plmkit.receipts import Order, Payment, arrow
+from plmkit.receipts import Order, Payment
 
 # Results written and synced together: at 1 000 payments per second a sync every 60 ms.
 _BATCH_MAX = 64
@@ -165,7 +165,7 @@ def _of_payment(line: Line, payment: Payment, milliseconds: float) -> Result:
     return replace(
         result_of(line, state, code=payment.refusal_code, detail=payment.refusal_detail),
         payment_id=payment.payment_id,
-        route=arrow(payment.route),
+        route=" ".join(payment.route),
         fee=payment.fee,
         attempts=len(payment.attempts),
         milliseconds=round(milliseconds, 3),
