@@ -25,6 +25,7 @@ from plmkit.localcluster.layout import Layout
 from plmkit.localcluster.planning import StartPlan
 from plmkit.localcluster.rendering import OwnImages
 
+_DEBIAN_PLUGINS = Path("/usr/lib/cni")
 _ANSWER_WITHIN_S = 60.0
 _READY_WITHIN_S = 90.0
 
@@ -56,34 +57,25 @@ def prepare(layout: Layout, tools: Path) -> Equipment:
 
 
 def carry_out(plan: StartPlan, layout: Layout, equipment: Equipment, api: Api) -> None:
-    """Do what the plan says and wait until the cluster is ready."""
-    if not plan.launch:
-        return
-    started_at = time.time()
+    """Do what the plan says and wait until the cluster is ready. What costs little is always done.
+
+    Started daemons run in order of their stages: the images are imported while the API server comes up.
+    """
     if plan.clear:
         _clear(layout)
     _write_files(layout, equipment, create_certificates=plan.create_certificates)
-    procs = controlgroups.create()
     _stop(layout, plan.stop)
-    stages = {
-        stage: [
-            daemon
-            for daemon in equipment.daemons
-            if daemon.stage is stage and daemon.name in plan.launch
-        ]
-        for stage in Stage
-    }
+    launch = _Launcher(layout, equipment, controlgroups.create(), plan.launch)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        _launch(stages[Stage.FOUNDATION], layout, equipment, procs)
+        launch(Stage.FOUNDATION)
         importing = pool.submit(_provide_images, layout, equipment)
         log = layout.log("kube-apiserver")
         readiness.wait_for(api.is_ready, "the API server", f"cat {log}", timeout_s=_ANSWER_WITHIN_S)
         _apply_manifests(layout, equipment, api)
-        _launch(stages[Stage.ENFORCEMENT], layout, equipment, procs)
+        launch(Stage.ENFORCEMENT)
         importing.result()
-        _launch(stages[Stage.CONTROL], layout, equipment, procs)
-    since = started_at if "kubelet" in plan.launch else 0.0
-    _wait_until_ready(layout, api, since=since)
+        launch(Stage.CONTROL)
+    _wait_until_ready(layout, api)
     certificates.publish_admin_kubeconfig(layout)
 
 
@@ -106,11 +98,25 @@ def _write_files(layout: Layout, equipment: Equipment, *, create_certificates: b
     layout.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in (layout.cluster, layout.etcd, layout.volumes, layout.run, layout.logs):
         folder.mkdir(mode=0o700, exist_ok=True)
+    _link_network_plugins(layout, equipment.tools)
     for path, text in equipment.config.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        # kube-proxy ends when its file is written, even with the same content.
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
     if create_certificates:
         certificates.create(layout, equipment.tools)
+
+
+def _link_network_plugins(layout: Layout, tools: Path) -> None:
+    layout.network_plugins.mkdir(exist_ok=True)
+    plugins = [_DEBIAN_PLUGINS / name for name in ("bridge", "host-local", "loopback", "portmap")]
+    for plugin in (*plugins, tools / "plm-netpol"):
+        # Renamed into place: a pod may be starting at this moment.
+        fresh = layout.network_plugins / f".{plugin.name}"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(plugin)
+        fresh.replace(layout.network_plugins / plugin.name)
 
 
 def _stop(layout: Layout, names: tuple[str, ...]) -> None:
@@ -118,17 +124,29 @@ def _stop(layout: Layout, names: tuple[str, ...]) -> None:
     processes.stop([record for record in records if record], patience_s=5.0)
 
 
-def _launch(chosen: list[Daemon], layout: Layout, equipment: Equipment, procs: Path) -> None:
-    for daemon in chosen:
-        request = processes.Launch(
+@dataclass(frozen=True)
+class _Launcher:
+    """Starts those daemons of a stage that the plan names."""
+
+    layout: Layout
+    equipment: Equipment
+    procs: Path
+    names: tuple[str, ...]
+
+    def __call__(self, stage: Stage) -> None:
+        for daemon in self.equipment.daemons:
+            if daemon.stage is stage and daemon.name in self.names:
+                processes.launch(self._request(daemon))
+
+    def _request(self, daemon: Daemon) -> processes.Launch:
+        return processes.Launch(
             network.inside(daemon.command),
-            record=layout.record(daemon.name),
-            procs=procs,
-            log=layout.log(daemon.name),
-            search_path=str(equipment.tools),
-            fingerprint=equipment.fingerprints[daemon.name],
+            record=self.layout.record(daemon.name),
+            procs=self.procs,
+            log=self.layout.log(daemon.name),
+            search_path=str(self.equipment.tools),
+            fingerprint=self.equipment.fingerprints[daemon.name],
         )
-        processes.launch(request)
 
 
 def _provide_images(layout: Layout, equipment: Equipment) -> None:
@@ -153,19 +171,19 @@ def _apply_until_taken(api: Api, manifest: Mapping[str, object]) -> None:
             time.sleep(0.05)
 
 
-def _wait_until_ready(layout: Layout, api: Api, *, since: float) -> None:
-    log = layout.log("kubelet")
+def _wait_until_ready(layout: Layout, api: Api) -> None:
+    cure = f"cat {layout.log('kubelet')}"
+    kubelet = processes.read_record(layout.record("kubelet"))
+    since = processes.started_at(kubelet) if kubelet else time.time()
     readiness.wait_for(
         lambda: readiness.is_node_ready(api, since=since),
         "the node to be ready",
-        f"cat {log}",
+        cure,
         timeout_s=_READY_WITHIN_S,
     )
     readiness.wait_for(
-        lambda: readiness.are_pods_true(
-            api, {task.container for task in containers.running(layout)}
-        ),
+        lambda: readiness.are_pods_true(api, containers.running_ids(layout)),
         "DNS to be ready",
-        f"cat {log}",
+        cure,
         timeout_s=_READY_WITHIN_S,
     )

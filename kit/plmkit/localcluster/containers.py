@@ -60,6 +60,11 @@ def running(layout: Layout) -> list[Task]:
     return [task for task in parse_tasks(ctr(layout, "tasks", "ls")) if task.state == "RUNNING"]
 
 
+def running_ids(layout: Layout) -> set[str]:
+    """Ids of the containers that run now."""
+    return {task.container for task in running(layout)}
+
+
 def find_task(layout: Layout, *, namespace: str, pod: str, container: str | None) -> Task | None:
     """The running task of one container of a pod; without a name, of its only or first one."""
     labels = {

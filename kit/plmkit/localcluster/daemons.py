@@ -176,6 +176,7 @@ def _policies(layout: Layout, tools: Path) -> tuple[str, ...]:
         str(tools / "plm-netpol"),
         f"--kubeconfig={kubeconfig}",
         f"--pod-range={names.POD_RANGE}",
+        f"--socket={layout.policies_socket}",
     )
 
 

@@ -86,6 +86,16 @@ class Layout:
         return self.run / "containerd.sock"
 
     @property
+    def policies_socket(self) -> Path:
+        """Where the network plugin calls the enforcer of policies."""
+        return self.run / "netpol.sock"
+
+    @property
+    def network_plugins(self) -> Path:
+        """Links to the network plugins: Debian's and our own. containerd knows one folder only."""
+        return self.cluster / "network-plugins"
+
+    @property
     def kubelet(self) -> Path:
         """The kubelet's folder: pod volumes are mounted here."""
         return self.cluster / "kubelet"

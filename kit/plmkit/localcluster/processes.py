@@ -91,6 +91,13 @@ def boot_id() -> str:
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
+def started_at(record: ProcessRecord) -> float:
+    """When the process started, in seconds of the wall clock."""
+    lines = (_PROC / "stat").read_text().splitlines()
+    boot = next(int(line.split()[1]) for line in lines if line.startswith("btime "))
+    return boot + record.start_ticks / os.sysconf("SC_CLK_TCK")
+
+
 def is_alive(record: ProcessRecord) -> bool:
     """Whether that very process runs. A zombie counts as dead."""
     if record.boot != boot_id():

@@ -39,6 +39,8 @@ def substitutions(layout: Layout, images: OwnImages) -> dict[str, str]:
         "containerd_root": str(layout.containerd_root),
         "containerd_state": str(layout.containerd_state),
         "containerd_socket": str(layout.containerd_socket),
+        "policies_socket": str(layout.policies_socket),
+        "network_plugins": str(layout.network_plugins),
         "kubelet": str(layout.kubelet),
         "pod_logs": str(layout.pod_logs),
         "addresses": str(layout.addresses),
