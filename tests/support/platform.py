@@ -12,6 +12,7 @@ from typing import Any
 
 from plmkit.api import Api, Patience, open_api
 from plmkit.credentials import load_credentials
+from plmkit.health import read_health
 from plmkit.kubectl import Kubectl, find_kubectl
 from plmkit.localcluster import LocalCluster
 from plmkit.state import Places
@@ -61,10 +62,10 @@ class Platform:
             check=False,
         )
 
-    def plm_json(self, *arguments: str, timeout_s: float = 900) -> Any:
-        """What `plm … -o json` says. Fails the test when it does not end well."""
-        done = self.plm(*arguments, "-o", "json", timeout_s=timeout_s)
-        assert done.returncode == 0, f"plm {' '.join(arguments)}: {done.stderr}\n{done.stdout}"
+    def plm_json(self, *arguments: str, exit_code: int = 0) -> Any:
+        """What `plm … -o json` says. Fails the test when it ends with another exit code."""
+        done = self.plm(*arguments, "-o", "json")
+        assert done.returncode == exit_code, f"plm {' '.join(arguments)}: {done.stderr}"
         return json.loads(done.stdout)
 
     def api(
@@ -75,16 +76,34 @@ class Platform:
 
     def psql(self, statement: str) -> str:
         """Run SQL as the superuser inside Postgres' pod: no service of plm has a hand in it."""
-        command = self.kubectl.command(*_PSQL, "-v", "ON_ERROR_STOP=1", "-qAt", "-c", statement)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = self._psql(statement)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def psql_refusal(self, statement: str) -> str:
+        """What Postgres says to SQL that it is to refuse."""
+        done = self._psql(statement)
+        assert done.returncode != 0, f"Postgres carried out {statement!r}"
+        return done.stderr
+
+    def _psql(self, statement: str) -> subprocess.CompletedProcess[str]:
+        command = self.kubectl.command(*_PSQL, "-v", "ON_ERROR_STOP=1", "-qAt", "-c", statement)
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     def rows(self, select: str) -> list[dict[str, Any]]:
         """The rows of a SELECT."""
         wrapped = f"SELECT row_to_json(found) FROM ({select}) AS found"  # noqa: S608 - the test's own text
         lines = self.psql(wrapped).splitlines()
         return [json.loads(line) for line in lines]
+
+    def all_nodes_ready(self) -> bool:
+        """Whether every MeshNode says so of itself."""
+        nodes = read_health([], [], self.kubectl.get("meshnodes.plm.dev")).nodes
+        return bool(nodes) and all(node.is_ready for node in nodes)
+
+    def is_quiet(self) -> bool:
+        """Whether no hold, no attempt and no held money is left."""
+        return not self.psql(_STUCK).split()
 
     def read_ledger(self, *, before: FinalRead | None = None) -> FinalRead:
         """Everything the checker needs, from the rows; call it when nothing is in flight."""

@@ -1,0 +1,53 @@
+"""One platform for all cluster tests: brought up as a person does it, in a state folder of its own, purged at the end.
+
+A platform that cannot start fails the run. Nothing here skips.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.platform import Platform, places_for_tests
+
+# What takes the platform apart runs after everything that needs it whole.
+_LAST = ("test_tamper", "test_stack", "test_down")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the order of files, but for those that end things."""
+    items.sort(key=lambda item: _LAST.index(item.path.stem) if item.path.stem in _LAST else -1)
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    """The running platform."""
+    made = Platform(places_for_tests())
+    # What an interrupted run has left is no state to test on.
+    made.plm("down", "--purge", "--yes")
+    done = made.plm("up", timeout_s=3_600)
+    if done.returncode != 0:
+        pytest.fail(
+            f"plm up ended with {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        )
+    yield made
+    made.plm("down", "--purge", "--yes")
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Print a figure where the person who runs the tests sees it, also when all is green."""
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+
+    def write(text: str) -> None:
+        if reporter is not None and capture is not None:
+            with capture.global_and_fixture_disabled():
+                reporter.write_line(f"\n{text}")
+
+    return write
+
+
+@pytest.fixture
+def history_path(tmp_path: Path) -> Path:
+    """Where the history of this test is written: outside the system under test."""
+    return tmp_path / "history.jsonl"
