@@ -1,5 +1,6 @@
 """A gRPC server under mutual TLS: errors mapped, calls measured, health served, a stop that drains."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,6 +16,9 @@ from plm.transport import errors
 from plm.transport.tls import TlsSettings, server_credentials
 
 log = structlog.get_logger(__name__)
+
+# How far health may lag behind the truth.
+_FOLLOW_S = 0.2
 
 OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.so_reuseport", 0),
@@ -86,6 +90,12 @@ class GrpcServer:
         """What gRPC health answers."""
         state = health_pb2.HealthCheckResponse
         await self._health.set("", state.SERVING if serving else state.NOT_SERVING)
+
+    async def follow(self, is_well: Callable[[], bool]) -> None:
+        """Keep health in step with a verdict, for ever."""
+        while True:
+            await self.set_serving(serving=is_well())
+            await asyncio.sleep(_FOLLOW_S)
 
     async def drain(self, grace_s: float) -> None:
         """Refuse new calls, let those under way end within the grace."""

@@ -1,0 +1,1 @@
+"""The ledger service: one group-commit writer, reads beside it, an outbox, and the gRPC server in front."""

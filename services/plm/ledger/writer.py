@@ -1,0 +1,268 @@
+"""The one writer: drains its queue, decides in order, commits a batch, answers after the commit.
+
+Why it cannot fork: the advisory lock lives and dies with this connection; the epoch row is locked in every commit;
+entries.prev_hash is unique. Why it cannot lie: an answer leaves only after COMMIT has returned, and when COMMIT does
+not return, every caller of the batch hears "unknown", the copy of the books is thrown away, and all is read anew.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import asyncpg
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from plm.domain import chain, deciding
+from plm.domain.books import Books, Changes
+from plm.domain.chain import Entry, Head
+from plm.domain.deciding import Answer, Command
+from plm.domain.errors import Code, PlmError, Unavailable
+from plm.domain.orders import (
+    AttemptOrder,
+    CloseOrder,
+    HoldOrder,
+    PaymentOrder,
+    PostOrder,
+    RefuseOrder,
+    TransferOrder,
+)
+from plm.ledger import committing, events, rows
+from plm.stores.postgres import LOST, Connection, PostgresSettings, connect
+
+log = structlog.get_logger(__name__)
+
+BATCH_MAX = 512
+LOCK_KEY = 0x706C6D  # "plm": one writer per database
+_RETRY_S = 0.2
+_TICK_S = 0.25
+_REMEMBERED_MAX = 20_000
+
+BATCH_SECONDS = Histogram("plm_ledger_batch_seconds", "Time to decide and commit one batch.")
+BATCH_COMMANDS = Histogram(
+    "plm_ledger_batch_commands",
+    "Commands per batch.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+)
+HEAD_SEQ = Gauge("plm_ledger_head_seq", "Sequence of the newest entry.")
+LEADING = Gauge("plm_ledger_leading", "1 while this process is the writer.")
+REFUSED = Counter("plm_ledger_refused_total", "Commands refused, by code.", ("code",))
+
+
+@dataclass(slots=True)
+class _Ask:
+    command: Command
+    answer: asyncio.Future[Answer]
+
+
+@dataclass(slots=True)
+class _Term:
+    """One time of leadership: its connection, epoch, and copy of the books."""
+
+    connection: Connection
+    epoch: int
+    head: Head
+    books: Books
+    recent: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+
+def wall_clock_ms() -> int:
+    """Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Writer:
+    """Owns the chain's head. `submit` from any task; `run` once."""
+
+    def __init__(
+        self,
+        postgres: PostgresSettings,
+        *,
+        queue_max: int = 4096,
+        clock_ms: Callable[[], int] = wall_clock_ms,
+    ) -> None:
+        self._postgres = postgres
+        self._queue: asyncio.Queue[_Ask] = asyncio.Queue(queue_max)
+        self._clock_ms = clock_ms
+        self._now_ms = 0
+        self._leads = False
+        self.committed = asyncio.Event()  # set after each commit: the outbox has something to send
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the writer now."""
+        return self._leads
+
+    async def submit(self, command: Command) -> Answer:
+        """Decide and commit a command. Raises PlmError; with effect_unknown when the commit's answer was lost."""
+        if not self._leads:
+            raise Unavailable(
+                Code.NOT_LEADER, "another ledger writes, or none yet", retry_after_ms=500
+            )
+        ask = _Ask(command, asyncio.get_running_loop().create_future())
+        try:
+            self._queue.put_nowait(ask)
+        except asyncio.QueueFull:
+            raise Unavailable(
+                Code.OVERLOADED, "the ledger's queue is full", retry_after_ms=200
+            ) from None
+        return await ask.answer
+
+    async def run(self) -> None:
+        """Take the lock, lead until the connection is lost, and again. Ends when cancelled."""
+        while True:
+            try:
+                await self._lead()
+            except (Unavailable, committing.Fenced, asyncpg.PostgresError, *LOST) as error:
+                log.warning("Lost the lead", reason=repr(error))
+            finally:
+                self._leads = False
+                LEADING.set(0)
+                self._fail_waiting()
+            await asyncio.sleep(_RETRY_S)
+
+    async def _lead(self) -> None:
+        connection = await connect(self._postgres)
+        try:
+            # A standby waits here. No timeout: it leads when the other's connection ends.
+            await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY, timeout=None)
+            epoch = await connection.fetchval("UPDATE writer SET epoch = epoch + 1 RETURNING epoch")
+            head = await rows.load_head(connection)
+            term = _Term(connection, epoch, head, await rows.load_books(connection))
+            log.info("Took the lead", epoch=epoch, head_seq=head.seq)
+            self._leads = True
+            LEADING.set(1)
+            HEAD_SEQ.set(head.seq)
+            while True:
+                await self._turn(term)
+        finally:
+            connection.terminate()
+
+    async def _turn(self, term: _Term) -> None:
+        asks = await self._gather()
+        started = time.perf_counter()
+        self._now_ms = max(self._now_ms, self._clock_ms())
+        try:
+            await _look_up(term, [ask.command for ask in asks])
+            decided = self._decide(term, asks)
+            if term.books.changes:
+                await self._commit(term)
+        except BaseException:
+            _fail(asks, effect_unknown=True)
+            raise
+        for ask, answer in decided:
+            _resolve(ask, term.books, answer)
+        term.books.changes = Changes()
+        _forget(term, asks)
+        if asks:
+            BATCH_COMMANDS.observe(len(asks))
+            BATCH_SECONDS.observe(time.perf_counter() - started)
+
+    async def _gather(self) -> list[_Ask]:
+        """At least one command, or none after a tick: deadlines pass without anybody asking."""
+        try:
+            first = self._queue.get_nowait()
+        except asyncio.QueueEmpty:
+            try:
+                async with asyncio.timeout(_TICK_S):
+                    first = await self._queue.get()
+            except TimeoutError:
+                return []
+        asks = [first]
+        while len(asks) < BATCH_MAX and not self._queue.empty():
+            asks.append(self._queue.get_nowait())
+        return asks
+
+    def _decide(self, term: _Term, asks: list[_Ask]) -> list[tuple[_Ask, Answer | PlmError]]:
+        for order in deciding.expired(term.books, self._now_ms):
+            deciding.decide(term.books, order, self._now_ms)
+        decided: list[tuple[_Ask, Answer | PlmError]] = []
+        for ask in asks:
+            try:
+                decided.append((ask, deciding.decide(term.books, ask.command, self._now_ms)))
+            except PlmError as error:
+                REFUSED.labels(str(error.code)).inc()
+                decided.append((ask, error))
+        return decided
+
+    async def _commit(self, term: _Term) -> None:
+        entries: list[Entry] = chain.append(
+            term.head, term.books.changes.drafts, self._now_ms, term.epoch
+        )
+        deciding.seal(term.books, entries)
+        head = Head(entries[-1].seq, entries[-1].hash) if entries else term.head
+        messages = events.messages(term.books, head if entries else None, term.epoch)
+        await committing.commit(term.connection, term.books, entries, messages, epoch=term.epoch)
+        term.head = head
+        HEAD_SEQ.set(head.seq)
+        self.committed.set()
+
+    def _fail_waiting(self) -> None:
+        waiting = []
+        while not self._queue.empty():
+            waiting.append(self._queue.get_nowait())
+        _fail(waiting, effect_unknown=False)
+
+
+async def _look_up(term: _Term, commands: list[Command]) -> None:
+    """Read the payments and transfers that the commands name and the copy lacks."""
+    payments, transfers = set(), set()
+    for command in commands:
+        match command:
+            case (
+                PaymentOrder()
+                | AttemptOrder()
+                | HoldOrder()
+                | PostOrder()
+                | CloseOrder()
+                | RefuseOrder()
+            ):
+                if command.payment_id not in term.books.payments:
+                    payments.add(command.payment_id)
+            case TransferOrder():
+                if command.transfer_id not in term.books.transfers:
+                    transfers.add(command.transfer_id)
+    await rows.load_payments(term.connection, term.books, sorted(payments))
+    await rows.load_transfers(term.connection, term.books, sorted(transfers))
+
+
+def _forget(term: _Term, asks: list[_Ask]) -> None:
+    """Keep the copy bounded: what was not asked for lately is read again when it is."""
+    for ask in asks:
+        payment_id = getattr(ask.command, "payment_id", None)
+        if payment_id is not None:
+            term.recent[payment_id] = None
+            term.recent.move_to_end(payment_id)
+    while len(term.recent) > _REMEMBERED_MAX:
+        payment_id, _ = term.recent.popitem(last=False)
+        last = term.books.attempts_last.get(payment_id, 0)
+        if (payment_id, last) in term.books.deadlines:
+            term.recent[payment_id] = None  # its attempt is open: it must stay to expire
+        else:
+            term.books.forget_payment(payment_id)
+    while len(term.books.transfers) > _REMEMBERED_MAX:
+        term.books.transfers.pop(next(iter(term.books.transfers)))
+
+
+def _resolve(ask: _Ask, books: Books, answer: Answer | PlmError) -> None:
+    if ask.answer.done():
+        return  # the caller has gone; what it asked for is done all the same
+    if isinstance(answer, PlmError):
+        ask.answer.set_exception(answer)
+    else:
+        ask.answer.set_result(deciding.sealed(books, answer))
+
+
+def _fail(asks: list[_Ask], *, effect_unknown: bool) -> None:
+    for ask in asks:
+        if not ask.answer.done():
+            ask.answer.set_exception(
+                Unavailable(
+                    Code.LEDGER_UNAVAILABLE,
+                    "the ledger lost its database",
+                    effect_unknown=effect_unknown,
+                    retry_after_ms=500,
+                )
+            )

@@ -1,0 +1,176 @@
+"""NATS JetStream: settings, one connection, durable publishing, and an ordered reader from a sequence."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StorageType, StreamConfig
+from pydantic import BaseModel, ConfigDict
+
+from plm.domain.errors import Code, Unavailable
+from plm.wire import subjects
+
+_LOST = (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error)
+
+_DAY_S = 24 * 3600
+_LIQUIDITY_BYTES_MAX = 256 * 1024 * 1024
+_ANCHOR_BYTES_MAX = 64 * 1024 * 1024
+
+
+class NatsSettings(BaseModel):
+    """Where NATS is and how long we wait for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str = "nats://nats:4222"
+    connect_timeout_s: float = 2.0
+    request_timeout_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class BusMessage:
+    """A message with its place in the stream."""
+
+    subject: str
+    payload: bytes
+    sequence: int
+
+
+def _streams() -> list[StreamConfig]:
+    return [
+        StreamConfig(
+            name=subjects.LIQUIDITY_STREAM,
+            subjects=[subjects.LIQUIDITY_SUBJECTS],
+            # Several readers, each at its own pace: so limits, not interest.
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            max_age=_DAY_S,
+            max_bytes=_LIQUIDITY_BYTES_MAX,
+        ),
+        StreamConfig(
+            name=subjects.ANCHOR_STREAM,
+            subjects=[subjects.ANCHOR_SUBJECT],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            max_bytes=_ANCHOR_BYTES_MAX,
+            # Anchors testify against the database: nobody may take single ones out.
+            deny_delete=True,
+        ),
+    ]
+
+
+class Bus:
+    """JetStream as ledger and gateway use it. Raises Unavailable when it cannot be reached."""
+
+    def __init__(self, client: Client, settings: NatsSettings) -> None:
+        self._client = client
+        self._jetstream: JetStreamContext = client.jetstream(timeout=settings.request_timeout_s)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection is up."""
+        return self._client.is_connected
+
+    async def ensure_streams(self) -> None:
+        """Create the streams that are missing."""
+        with _unavailable():
+            for stream in _streams():
+                try:
+                    await self._jetstream.stream_info(str(stream.name))
+                except nats.js.errors.NotFoundError:
+                    await self._jetstream.add_stream(stream)
+
+    async def publish(self, subject: str, payload: bytes, message_id: str) -> None:
+        """Publish once per message id; returns when the stream has it on disk."""
+        with _unavailable():
+            await self._jetstream.publish(subject, payload, headers={"Nats-Msg-Id": message_id})
+
+    async def last_sequence(self, stream: str) -> int:
+        """Sequence of the newest message of a stream."""
+        with _unavailable():
+            return int((await self._jetstream.stream_info(stream)).state.last_seq)
+
+    async def last_payload(self, stream: str, subject: str) -> bytes | None:
+        """The newest message on a subject, or None when there is none."""
+        with _unavailable():
+            try:
+                message = await self._jetstream.get_last_msg(stream, subject)
+            except nats.js.errors.NotFoundError:
+                return None
+            return message.data or b""
+
+    async def follow(self, subject: str, from_sequence: int) -> AsyncIterator[BusMessage]:
+        """Messages from a sequence on, in order, for ever. Raises Unavailable when the flow stops for good."""
+        with _unavailable():
+            subscription = await self._jetstream.subscribe(
+                subject,
+                ordered_consumer=True,
+                config=ConsumerConfig(
+                    deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=from_sequence
+                ),
+            )
+        try:
+            async for message in subscription.messages:
+                sequence = message.metadata.sequence.stream
+                yield BusMessage(message.subject, message.data, sequence)
+        except _LOST as error:
+            raise Unavailable(Code.NODE_UNREACHABLE, f"NATS: {error!r}") from error
+        finally:
+            await _quietly(subscription.unsubscribe())
+
+
+@asynccontextmanager
+async def open_bus(settings: NatsSettings) -> AsyncIterator[Bus]:
+    """A connection that reconnects for ever, also when the first try fails."""
+    client = Client()
+    connecting = asyncio.create_task(_connect(client, settings))
+    try:
+        # The money path does not wait for the bus: a late bus means late events, nothing else.
+        await asyncio.wait({connecting}, timeout=settings.connect_timeout_s)
+        yield Bus(client, settings)
+    finally:
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+        await _quietly(client.close())
+
+
+async def _connect(client: Client, settings: NatsSettings) -> None:
+    while True:
+        try:
+            await client.connect(
+                settings.url,
+                connect_timeout=int(settings.connect_timeout_s),
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=1,
+                error_cb=_ignore,
+            )
+        except _LOST:
+            await asyncio.sleep(1.0)
+        else:
+            return
+
+
+async def _ignore(_error: Exception) -> None:
+    """The library reports each failed reconnect here; callers hear of it when they ask."""
+
+
+async def _quietly(closing: object) -> None:
+    try:
+        await closing  # type: ignore[misc] # any awaitable of the library
+    except _LOST:
+        return  # what is gone needs no closing
+
+
+class _unavailable:  # noqa: N801 - reads as a statement
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, _LOST):
+            raise Unavailable(Code.LEDGER_UNAVAILABLE, f"NATS: {error!r}") from error
