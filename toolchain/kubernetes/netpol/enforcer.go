@@ -18,11 +18,18 @@ const (
 	reloadAfter = 30 * time.Second
 )
 
+// Loader is what carries rules into the kernel.
+type Loader interface {
+	Load(script string) error
+	Cut(rules Ruleset) (uint, error)
+}
+
 // Enforcer keeps the kernel's rules equal to the policies. Every wake-up looks at everything: no event can be missed.
 type Enforcer struct {
-	kernel  Kernel
-	observe func() (Snapshot, error) // without Assigned
-	dirty   chan struct{}
+	kernel   Loader
+	podRange netip.Prefix
+	observe  func() (Snapshot, error) // without Assigned
+	dirty    chan struct{}
 
 	mutex    sync.Mutex
 	assigned map[types.UID]netip.Addr
@@ -31,9 +38,10 @@ type Enforcer struct {
 }
 
 // NewEnforcer makes an enforcer that does nothing yet.
-func NewEnforcer(kernel Kernel, observe func() (Snapshot, error)) *Enforcer {
+func NewEnforcer(kernel Loader, podRange netip.Prefix, observe func() (Snapshot, error)) *Enforcer {
 	return &Enforcer{
 		kernel:   kernel,
+		podRange: podRange,
 		observe:  observe,
 		dirty:    make(chan struct{}, 1),
 		assigned: map[types.UID]netip.Addr{},
@@ -80,7 +88,7 @@ func (e *Enforcer) enforce(last string) (string, error) {
 	}
 	snapshot.Assigned = e.copyAssigned()
 	rules := Compile(snapshot)
-	text := Render(rules, e.kernel.PodRange)
+	text := Render(rules, e.podRange)
 	if text != last {
 		if err := e.kernel.Load(text); err != nil {
 			return last, err
