@@ -175,3 +175,20 @@ async def test_a_hold_that_comes_after_the_tombstone_is_refused(
         again = await api.payment(payment.payment_id)
     assert again.raw == payment.raw
     assert {hold.state for hold in again.attempts[0].holds} == {"voided"}
+
+
+async def test_another_nodes_identity_takes_no_hold_and_commits_nothing(ring: Ring) -> None:
+    payment = new_payment()
+    await ring.open_attempt(payment)
+    for call in (
+        ring.nodes["b"].Hold(plm_pb2.HoldRequest(payment_id=payment, attempt=1, hop=0)),
+        ring.nodes["b"].PostAttempt(
+            plm_pb2.PostAttemptRequest(
+                payment_id=payment, attempt=1, hold_ids=[hold_id(payment, 1, hop) for hop in (0, 1)]
+            )
+        ),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call
+        assert from_rpc(refused.value, Code.LEDGER_UNAVAILABLE).code is Code.NOT_OWNER
+    assert await ring.close(payment) == "closed"

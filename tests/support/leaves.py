@@ -1,0 +1,77 @@
+"""Certificates made on purpose: of the right CA or another, of any identity, expired or not."""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+_DAY = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A CA in PEM."""
+
+    certificate: bytes
+    key: bytes
+
+
+def new_authority() -> Authority:
+    """A CA that nobody trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody's authority")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _DAY)
+        .not_valid_after(now + _DAY)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return Authority(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
+
+
+def write_leaf(
+    folder: Path, authority: Authority, spiffe: str, *, trusted: bytes, is_expired: bool = False
+) -> Path:
+    """tls.crt, tls.key and ca.crt of a client of this name, in a folder; `trusted` is the CA it trusts itself."""
+    signer = serialization.load_pem_private_key(authority.key, None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    issuer = x509.load_pem_x509_certificate(authority.certificate)
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = dt.datetime.now(dt.UTC)
+    end = now - _DAY if is_expired else now + _DAY
+    leaf = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - 2 * _DAY)
+        .not_valid_after(end)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(spiffe)]), critical=True
+        )
+        .sign(signer, hashes.SHA256())
+    )
+    folder.mkdir()
+    (folder / "tls.crt").write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
+    (folder / "tls.key").write_bytes(_pem(key))
+    (folder / "ca.crt").write_bytes(trusted)
+    return folder
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
