@@ -16,6 +16,7 @@ API_PORT = 6443
 # The ranges that the host must not send anywhere else, even while the link is gone.
 FENCED_RANGES = ("198.51.100.0/24", POD_RANGE, SERVICE_RANGE)
 CONTROL_GROUP = "plm"
+CNI_NETWORK = "plm-embedded"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -32,6 +32,7 @@ def substitutions(layout: Layout, images: OwnImages) -> dict[str, str]:
         "service_range": names.SERVICE_RANGE,
         "dns_address": names.DNS_ADDRESS,
         "control_group": names.CONTROL_GROUP,
+        "cni_network": names.CNI_NETWORK,
         "cluster": str(layout.cluster),
         "config": str(layout.config),
         "certificates": str(layout.certificates),

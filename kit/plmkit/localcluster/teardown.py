@@ -10,7 +10,7 @@ from pathlib import Path
 
 from plmkit.console import KitError
 from plmkit.localcluster import containers, controlgroups, kernel, network, ownership, processes
-from plmkit.localcluster.layout import Layout
+from plmkit.localcluster.layout import CNI_NETWORK, Layout
 
 _DAEMON_PATIENCE_S = 2.0
 _CONTAINER_PATIENCE_S = 2.0
@@ -43,11 +43,11 @@ def stop(layout: Layout, owner: ownership.Ownership | None) -> None:
     _stop_daemons(layout, _FOUNDATION)
     controlgroups.kill_members()
     _unmount(layout)
+    _remove_strays(layout)
     for folder in (layout.addresses, layout.containerd_state, layout.run):
         shutil.rmtree(folder, ignore_errors=True)
     network.down()
     controlgroups.remove()
-    _remove_strays(layout)
     if owner is not None:
         kernel.restore_settings(owner.settings)
         if not owner.namespaces_folder_existed:
@@ -103,7 +103,7 @@ def _unmount(layout: Layout) -> None:
 
 
 def _remove_strays(layout: Layout) -> None:
-    for file in _STRAY_FILES:
+    for file in (*_STRAY_FILES, *_shim_sockets(layout), *_plugin_results()):
         Path(file).unlink(missing_ok=True)
     for link in Path("/var/log/containers").glob("*.log"):
         if str(link.readlink()).startswith(str(layout.pod_logs)):
@@ -111,6 +111,22 @@ def _remove_strays(layout: Layout) -> None:
     for folder in _STRAY_FOLDERS:
         with suppress(OSError):
             Path(folder).rmdir()
+
+
+def _shim_sockets(layout: Layout) -> list[str]:
+    # A killed shim leaves its socket, whose name is a hash; the task's folder tells it.
+    files = layout.containerd_state.glob("io.containerd.runtime.v2.task/*/*/address")
+    return [file.read_text().removeprefix("unix://") for file in files]
+
+
+def _plugin_results() -> list[str]:
+    # The network plugins' library keeps a result for each pod, which only an orderly end removes.
+    prefix, suffix = f"{CNI_NETWORK}-", "-eth0"
+    results = Path("/var/lib/cni/results")
+    ours = [file.name for file in results.glob(f"{prefix}*{suffix}")]
+    ids = [name.removeprefix(prefix).removesuffix(suffix) for name in ours]
+    names = ours + [f"cni-loopback-{container}-lo" for container in ids]
+    return [str(results / name) for name in names]
 
 
 def _remove_namespaces_folder() -> None:
