@@ -457,13 +457,14 @@ class ForwardRequest(_message.Message):
     def __init__(self, payment_id: _Optional[str] = ..., attempt: _Optional[int] = ..., currency: _Optional[str] = ..., hops: _Optional[_Iterable[_Union[Hop, _Mapping]]] = ..., hop: _Optional[int] = ..., budget_ms: _Optional[int] = ...) -> None: ...
 
 class ForwardReply(_message.Message):
-    __slots__ = ("hold_ids", "posted", "closed", "error_code", "error_detail", "failed_node", "failed_link_to")
+    __slots__ = ("hold_ids", "posted", "closed", "error_code", "error_detail", "failed_node", "failed_link_from", "failed_link_to")
     HOLD_IDS_FIELD_NUMBER: _ClassVar[int]
     POSTED_FIELD_NUMBER: _ClassVar[int]
     CLOSED_FIELD_NUMBER: _ClassVar[int]
     ERROR_CODE_FIELD_NUMBER: _ClassVar[int]
     ERROR_DETAIL_FIELD_NUMBER: _ClassVar[int]
     FAILED_NODE_FIELD_NUMBER: _ClassVar[int]
+    FAILED_LINK_FROM_FIELD_NUMBER: _ClassVar[int]
     FAILED_LINK_TO_FIELD_NUMBER: _ClassVar[int]
     hold_ids: _containers.RepeatedScalarFieldContainer[str]
     posted: bool
@@ -471,8 +472,9 @@ class ForwardReply(_message.Message):
     error_code: str
     error_detail: str
     failed_node: str
+    failed_link_from: str
     failed_link_to: str
-    def __init__(self, hold_ids: _Optional[_Iterable[str]] = ..., posted: _Optional[bool] = ..., closed: _Optional[bool] = ..., error_code: _Optional[str] = ..., error_detail: _Optional[str] = ..., failed_node: _Optional[str] = ..., failed_link_to: _Optional[str] = ...) -> None: ...
+    def __init__(self, hold_ids: _Optional[_Iterable[str]] = ..., posted: _Optional[bool] = ..., closed: _Optional[bool] = ..., error_code: _Optional[str] = ..., error_detail: _Optional[str] = ..., failed_node: _Optional[str] = ..., failed_link_from: _Optional[str] = ..., failed_link_to: _Optional[str] = ...) -> None: ...
 
 class ArmHoldPointRequest(_message.Message):
     __slots__ = ("hold_ms_max",)

@@ -1,0 +1,99 @@
+"""What a mesh node decides when it is asked to pass a payment on. Pure: the node's engine carries it out."""
+
+from dataclasses import dataclass, replace
+
+from plm.domain import ids
+from plm.domain.errors import Code, Refused
+from plm.domain.orders import Hop
+
+HOP_TIMEOUT_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardTask:
+    """A payment on its way: the whole route, whose turn it is, and how much time is left."""
+
+    payment_id: str
+    attempt: int
+    currency: str
+    hops: tuple[Hop, ...]
+    position: int  # the receiver's; the last node's is len(hops)
+    budget_ms: int
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """The nodes of the route in order."""
+        return self.hops[0].from_node, *(hop.to_node for hop in self.hops)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the receiver is where the payment ends."""
+        return self.position == len(self.hops)
+
+    def passed_on(self, elapsed_ms: int) -> "ForwardTask":
+        """The task as the next node gets it."""
+        return replace(self, position=self.position + 1, budget_ms=self.budget_ms - elapsed_ms)
+
+    def next_timeout_ms(self) -> int:
+        """How long the next node may take: a hop's time for each node still ahead, within the budget."""
+        ahead = len(self.hops) - self.position
+        return min(self.budget_ms, HOP_TIMEOUT_MS * ahead)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What comes back: the holds of the receiver and all behind it, or why not and whom to leave out."""
+
+    hold_ids: tuple[str, ...] = ()
+    posted: bool = False
+    closed: bool = False
+    error_code: str = ""
+    error_detail: str = ""
+    failed_node: str = ""
+    failed_link: tuple[str, str] = ("", "")
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether every node behind has its hold."""
+        return not self.error_code
+
+
+def check(task: ForwardTask, node_id: str, caller: str) -> None:
+    """Raise Refused unless this node has this part in the payment and the caller has the one before it."""
+    if not task.hops or not 0 <= task.position <= len(task.hops) or task.attempt < 1:
+        raise Refused(Code.INVALID_REQUEST, "the route has no such place")
+    stops = task.stops
+    if [hop.from_node for hop in task.hops] != list(stops[:-1]) or len(set(stops)) != len(stops):
+        raise Refused(Code.INVALID_REQUEST, "the hops are not one path")
+    if stops[task.position] != node_id:
+        raise Refused(Code.INVALID_REQUEST, f"place {task.position} is {stops[task.position]}'s")
+    expected = (
+        ids.service_spiffe("gateway")
+        if task.position == 0
+        else ids.node_spiffe(stops[task.position - 1])
+    )
+    if caller != expected:
+        raise Refused(Code.FORBIDDEN, f"{caller or 'nobody'} has no part before {node_id} here")
+    if task.budget_ms <= 0:
+        raise Refused(Code.INVALID_REQUEST, "no time is left")
+    if any(hop.amount <= 0 for hop in task.hops):
+        raise Refused(Code.INVALID_AMOUNT, "an amount must be greater than zero")
+
+
+def own_failure(task: ForwardTask, code: Code, detail: str) -> Outcome:
+    """The receiver could not take its hold. Money or policy of its link is the link's fault, the rest nobody's."""
+    hop = task.hops[task.position]
+    link_faults = {
+        Code.INSUFFICIENT_FUNDS,
+        Code.POLICY_CHANGED,
+        Code.UNKNOWN_ACCOUNT,
+        Code.ACCOUNT_CLOSED,
+    }
+    link = (hop.from_node, hop.to_node) if code in link_faults else ("", "")
+    return Outcome(error_code=code, error_detail=detail, failed_link=link)
+
+
+def next_failure(task: ForwardTask, code: Code, detail: str) -> Outcome:
+    """The next node did not answer as it should: leave it out."""
+    failed = task.hops[task.position].to_node
+    return Outcome(error_code=code, error_detail=f"{failed}: {detail}", failed_node=failed)

@@ -1,0 +1,59 @@
+"""A place to stop, for demos and tests: armed once, it holds one payment after its hold and before its next call."""
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+
+HOLD_MS_MAX = 10_000
+
+
+class HoldPointState(StrEnum):
+    """idle → armed → reached → idle."""
+
+    IDLE = "idle"
+    ARMED = "armed"
+    REACHED = "reached"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Which payment stands at the hold point."""
+
+    payment_id: str = ""
+    attempt: int = 0
+
+
+class HoldPoint:
+    """One per node, used from its event loop."""
+
+    def __init__(self) -> None:
+        self.state = HoldPointState.IDLE
+        self.held = Held()
+        self._hold_s = 0.0
+        self._reached = asyncio.Event()
+
+    def arm(self, hold_ms_max: int) -> None:
+        """The next payment that passes stops here, for at most this long."""
+        self._hold_s = min(max(hold_ms_max, 1), HOLD_MS_MAX) / 1000
+        self.held = Held()
+        self.state = HoldPointState.ARMED
+        self._reached.clear()
+
+    async def pass_by(self, payment_id: str, attempt: int) -> None:
+        """Return at once unless armed."""
+        if self.state is not HoldPointState.ARMED:
+            return
+        self.state, self.held = HoldPointState.REACHED, Held(payment_id, attempt)
+        self._reached.set()
+        try:
+            await asyncio.sleep(self._hold_s)
+        finally:
+            self.state = HoldPointState.IDLE
+
+    async def wait_reached(self, wait_ms: int) -> None:
+        """Return when a payment stands here, or after the wait."""
+        try:
+            async with asyncio.timeout(min(max(wait_ms, 0), HOLD_MS_MAX) / 1000):
+                await self._reached.wait()
+        except TimeoutError:
+            return
