@@ -10,7 +10,7 @@ from plmkit.console import ExitCode, KitError, Output, emit, emit_json, emit_tab
 from plmkit.state import find_places
 
 if TYPE_CHECKING:
-    from plmkit.health import Health, Workload
+    from plmkit.health import Health, Node, Workload
 
 _EXAMPLES = """
 Examples:
@@ -19,6 +19,8 @@ Examples:
 
   plm status -o json | jq .troubles
 """
+
+_NODES_SHOWN_MAX = 12
 
 
 def register(app: typer.Typer) -> None:
@@ -93,7 +95,21 @@ def _emit_screen(health: "Health", daemons: dict[str, bool]) -> None:
     emit(f"cluster   running{_dead(daemons)}\n")
     _emit_workloads("STORE", health.stores)
     _emit_workloads("SERVICE", health.services)
-    if health.nodes:
+    _emit_nodes(health.nodes)
+    for trouble in health.troubles:
+        emit(f"wrong     {trouble.what}\n  next    {trouble.cure}")
+    if not health.troubles:
+        emit("all well  next: plm demo, or plm pay A D 10000.00 USD")
+
+
+def _emit_nodes(nodes: "Sequence[Node]") -> None:
+    """All nodes of a small mesh; of a large one those that are not Ready: it is to stay one screen."""
+    if not nodes:
+        return
+    shown = (
+        nodes if len(nodes) <= _NODES_SHOWN_MAX else [each for each in nodes if not each.is_ready]
+    )
+    if shown:
         rows = [
             (
                 node.name,
@@ -101,14 +117,12 @@ def _emit_screen(health: "Health", daemons: dict[str, bool]) -> None:
                 str(node.restarts),
                 "" if node.is_ready else f"{node.reason}: {node.message}",
             )
-            for node in health.nodes
+            for node in shown
         ]
         emit_table(("NODE", "READY", "RESTARTS", "WHY NOT"), rows)
-        emit("")
-    for trouble in health.troubles:
-        emit(f"wrong     {trouble.what}\n  next    {trouble.cure}")
-    if not health.troubles:
-        emit("all well  next: plm demo, or plm pay A D 10000.00 USD")
+    if len(nodes) > _NODES_SHOWN_MAX:
+        emit(f"nodes     {sum(node.is_ready for node in nodes)} of {len(nodes)} ready")
+    emit("")
 
 
 def _emit_workloads(title: str, lines: "Sequence[Workload]") -> None:
