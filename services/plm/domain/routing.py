@@ -3,18 +3,17 @@
 Costs are composite: weight × 2^s + 1 per edge, so that fewer hops win on equal weight and no cycle costs nothing.
 Order: (cost, hops, edge ids). Every replica returns the same paths, bit for bit. A tree of exact distances to the
 target serves every source and every spur; leaving links out only raises distances, so the tree stays a lower bound.
-Sources: Yen 1971; Lawler 1972.
+Sources: Yen 1971; Lawler 1972; Hart, Nilsson and Raphael 1968 for the search around what is blocked.
 """
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from itertools import count
+from typing import NamedTuple
 
 UNREACHABLE = 1 << 256
-# What a node's row holds: edge id, the node at the other end, composite cost.
-Arc = tuple[int, int, int]
+_NONE: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +25,20 @@ class Path:
     weight: int
 
 
+class _Spur(NamedTuple):
+    """All paths that begin alike and then leave by none of the banned edges."""
+
+    cost: int
+    edges: tuple[int, ...]
+    nodes: tuple[int, ...]
+    bans: frozenset[int]
+
+
+# Cost; 0 for a lower bound and 1 for a path, so that bounds are resolved before an equal path is emitted; the path's
+# edges and nodes (for a bound: the prefix's); the spur. Spurs do not overlap, so no two candidates have equal edges.
+_Candidate = tuple[int, int, tuple[int, ...], tuple[int, ...], _Spur]
+
+
 class Router:
     """Paths over one set of weights. Trees are kept, so ask for the same target again."""
 
@@ -33,37 +46,37 @@ class Router:
         self, node_count: int, ends: Sequence[tuple[int, int]], weights: Sequence[int]
     ) -> None:
         self._shift = max(12, node_count.bit_length())
-        self._out: list[list[Arc]] = [[] for _ in range(node_count)]
-        self._in: list[list[Arc]] = [[] for _ in range(node_count)]
-        for edge, ((source, target), weight) in enumerate(zip(ends, weights, strict=True)):
-            cost = (weight << self._shift) + 1
-            self._out[source].append((edge, target, cost))
-            self._in[target].append((edge, source, cost))
-        self._trees: dict[int, list[int]] = {}
+        self._costs = [(weight << self._shift) + 1 for weight in weights]
+        self._out: list[list[tuple[int, int]]] = [[] for _ in range(node_count)]
+        self._in: list[list[tuple[int, int]]] = [[] for _ in range(node_count)]
+        for edge, ((source, target), cost) in enumerate(zip(ends, self._costs, strict=True)):
+            self._out[source].append((edge, target))
+            self._in[target].append((source, cost))
+        self._trees: dict[int, _Tree] = {}
 
-    def paths(
-        self, source: int, target: int, banned: AbstractSet[int] = frozenset()
-    ) -> Iterator[Path]:
+    def paths(self, source: int, target: int, banned: AbstractSet[int] = _NONE) -> Iterator[Path]:
         """Loopless paths that use no banned edge, best first, for ever as long as there are more."""
         if source == target:
             return
-        distances = self._tree(target)
-        search = _Search(self._out, self._in, distances, target, banned)
-        heap: list[_Candidate] = []
-        search.push(heap, 0, (), (source,), 0, frozenset())
+        search = _Search(self._tree(target), self._costs, target, banned)
+        search.add(_Spur(0, (), (source,), _NONE))
+        heap = search.heap
         while heap:
-            cost, is_exact, edges, _, nodes, deviation, first_banned, prefix_cost = heappop(heap)
-            if not is_exact:
-                search.push_exact(heap, prefix_cost, edges, nodes, deviation, first_banned)
+            cost, is_path, edges, nodes, spur = heappop(heap)
+            if not is_path:
+                search.add_exact(spur)
                 continue
             yield Path(edges, nodes, cost >> self._shift)
-            search.partition(heap, edges, nodes, deviation, first_banned)
+            search.partition(edges, nodes, spur)
 
-    def _tree(self, target: int) -> list[int]:
+    def _tree(self, target: int) -> "_Tree":
+        tree = self._trees.get(target)
+        if tree is None:
+            tree = self._trees[target] = _Tree(self._out, self._costs, self._distances(target))
+        return tree
+
+    def _distances(self, target: int) -> list[int]:
         """Exact distance to the target from every node, by one Dijkstra over incoming edges."""
-        known = self._trees.get(target)
-        if known is not None:
-            return known
         distances = [UNREACHABLE] * len(self._in)
         distances[target] = 0
         heap = [(0, target)]
@@ -72,171 +85,114 @@ class Router:
             distance, node = heappop(heap)
             if distance > distances[node]:
                 continue
-            for _, source, cost in incoming[node]:
+            for source, cost in incoming[node]:
                 through = distance + cost
                 if through < distances[source]:
                     distances[source] = through
                     heappush(heap, (through, source))
-        self._trees[target] = distances
         return distances
 
 
-# Cost; 0 for a lower bound and 1 for an exact path, so that bounds are resolved before an equal path is emitted; edges
-# (for a bound: the prefix only); a tie-breaker that is never equal; nodes; index of deviation; edges banned there; cost
-# of the prefix.
-_Candidate = tuple[int, int, tuple[int, ...], int, tuple[int, ...], int, frozenset[int], int]
+class _Tree:
+    """Every node's ways to one target, best first. A node's are ranked when they are first asked for."""
+
+    def __init__(
+        self, out: list[list[tuple[int, int]]], costs: list[int], distances: list[int]
+    ) -> None:
+        self._out = out
+        self._costs = costs
+        self._distances = distances
+        self._ranked: list[list[tuple[int, int, int]] | None] = [None] * len(out)
+
+    def ways(self, node: int) -> list[tuple[int, int, int]]:
+        """Distance to the target over an edge, the edge, the node at its end; ways that lead nowhere left out."""
+        ranked = self._ranked[node]
+        if ranked is None:
+            distances, costs = self._distances, self._costs
+            ranked = self._ranked[node] = sorted(
+                (costs[edge] + distances[target], edge, target)
+                for edge, target in self._out[node]
+                if distances[target] < UNREACHABLE
+            )
+        return ranked
 
 
 class _Search:
-    """One query: what is banned for all of it, and how candidates are made."""
+    """One query: what is banned for all of it, and the candidates found so far."""
 
     def __init__(
-        self,
-        out: list[list[Arc]],
-        into: list[list[Arc]],
-        distances: list[int],
-        target: int,
-        banned: AbstractSet[int],
+        self, tree: _Tree, costs: list[int], target: int, banned: AbstractSet[int]
     ) -> None:
-        self._out = out
-        self._in = into
-        self._distances = distances
+        self.heap: list[_Candidate] = []
+        self._ways = tree.ways
+        self._costs = costs
         self._target = target
         self._banned = banned
-        self._ticket = count()
 
-    def partition(
-        self,
-        heap: list[_Candidate],
-        edges: tuple[int, ...],
-        nodes: tuple[int, ...],
-        deviation: int,
-        first_banned: frozenset[int],
-    ) -> None:
-        """Split what remains beside a path into sets that do not overlap: one per place where it may be left."""
-        cost = 0
-        for place, edge in enumerate(edges):
-            if place >= deviation:
-                bans = frozenset((edge,))
-                if place == deviation:
-                    bans |= first_banned
-                self.push(heap, cost, edges[:place], nodes[: place + 1], place, bans)
-            node = nodes[place]
-            for each, _, step in self._out[node]:
-                if each == edge:
-                    cost += step
-                    break
+    def partition(self, edges: tuple[int, ...], nodes: tuple[int, ...], spur: _Spur) -> None:
+        """Split what remains of a spur beside its best path: one new spur per place where that path may be left."""
+        cost, start = spur.cost, len(spur.edges)
+        bans = spur.bans
+        for place in range(start, len(edges)):
+            edge = edges[place]
+            self.add(_Spur(cost, edges[:place], nodes[: place + 1], bans | {edge}))
+            cost += self._costs[edge]
+            bans = _NONE
 
-    def push(
-        self,
-        heap: list[_Candidate],
-        prefix_cost: int,
-        edges: tuple[int, ...],
-        nodes: tuple[int, ...],
-        deviation: int,
-        first_banned: frozenset[int],
-    ) -> None:
-        """Add the best path behind a prefix: exact where the tree's path is free, else its lower bound."""
-        distances, banned = self._distances, self._banned
-        best, first, node = UNREACHABLE, -1, -1
-        for edge, target, cost in self._out[nodes[-1]]:
-            through = cost + distances[target]
-            if (
-                through < best
-                and edge not in first_banned
-                and edge not in banned
-                and target not in nodes
-            ):
-                best, first, node = through, edge, target
-        if best >= UNREACHABLE:
+    def add(self, spur: _Spur) -> None:
+        """Add the best path of a spur: exact where the tree's path is free, else its lower bound."""
+        cost, edges, nodes, bans = spur
+        banned = self._banned
+        for through, edge, node in self._ways(nodes[-1]):
+            if edge not in bans and edge not in banned and node not in nodes:
+                best = cost + through
+                break
+        else:
             return
-        walked = self._walk(node, nodes)
-        total = prefix_cost + best
-        if walked is None:
-            heappush(
-                heap,
-                (total, 0, edges, next(self._ticket), nodes, deviation, first_banned, prefix_cost),
-            )
-            return
-        more_edges, more_nodes = walked
-        path = (*edges, first, *more_edges)
-        heappush(
-            heap,
-            (total, 1, path, next(self._ticket), (*nodes, *more_nodes), deviation, first_banned, 0),
-        )
+        rest = self._walk(edge, node, nodes)
+        if rest is None:
+            heappush(self.heap, (best, 0, edges, nodes, spur))
+        else:
+            heappush(self.heap, (best, 1, (*edges, *rest[0]), (*nodes, *rest[1]), spur))
 
-    def _walk(self, node: int, blocked: tuple[int, ...]) -> tuple[list[int], list[int]] | None:
-        """Follow tight edges of smallest id to the target; None where that meets what is blocked or banned."""
-        distances, out, banned, target = self._distances, self._out, self._banned, self._target
-        edges: list[int] = []
-        nodes = [node]
+    def _walk(
+        self, edge: int, node: int, blocked: tuple[int, ...]
+    ) -> tuple[list[int], list[int]] | None:
+        """Take an edge, then each node's best way; None where that meets what is blocked or banned."""
+        ways, banned, target = self._ways, self._banned, self._target
+        edges, nodes = [edge], [node]
         while node != target:
-            left = distances[node]
-            for edge, following, cost in out[node]:
-                if cost + distances[following] == left:
-                    break
-            if following in blocked or edge in banned:
+            _, edge, node = ways(node)[0]
+            if node in blocked or edge in banned:
                 return None
             edges.append(edge)
-            nodes.append(following)
-            node = following
+            nodes.append(node)
         return edges, nodes
 
-    def push_exact(
-        self,
-        heap: list[_Candidate],
-        prefix_cost: int,
-        edges: tuple[int, ...],
-        nodes: tuple[int, ...],
-        deviation: int,
-        first_banned: frozenset[int],
-    ) -> None:
-        """Replace a lower bound by the path it stands for, if there is one: a search around what is blocked."""
-        spur = nodes[-1]
-        distances = self._search(spur, nodes[:-1], first_banned)
-        if spur not in distances:
-            return
-        more_edges, more_nodes = [], []
-        node = spur
-        while node != self._target:
-            left = distances[node]
-            for edge, following, cost in self._out[node]:
-                is_free = edge not in self._banned and (node != spur or edge not in first_banned)
-                if is_free and distances.get(following, UNREACHABLE) + cost == left:
-                    break
-            more_edges.append(edge)
-            more_nodes.append(following)
-            node = following
-        total = prefix_cost + distances[spur]
-        path = (*edges, *more_edges)
-        heappush(
-            heap,
-            (total, 1, path, next(self._ticket), (*nodes, *more_nodes), deviation, first_banned, 0),
-        )
+    def add_exact(self, spur: _Spur) -> None:
+        """Replace a lower bound by the path it stands for, if there is one: A* with the tree as its estimate.
 
-    def _search(
-        self, spur: int, blocked: tuple[int, ...], first_banned: frozenset[int]
-    ) -> dict[int, int]:
-        """Distances to the target of every node settled before the spur, around blocked nodes and banned edges."""
-        settled: dict[int, int] = {}
-        reached = {self._target: 0}
-        heap = [(0, self._target)]
-        while heap:
-            distance, node = heappop(heap)
+        Equal costs mean equal hops, so the order of (estimate, edges) settles each node by its canonical path first.
+        """
+        prefix_cost, prefix_edges, prefix_nodes, bans = spur
+        settled = set(prefix_nodes[:-1])
+        open_ends = [(prefix_cost, prefix_edges, prefix_nodes, prefix_cost)]
+        while open_ends:
+            estimate, edges, nodes, cost = heappop(open_ends)
+            node = nodes[-1]
             if node in settled:
                 continue
-            settled[node] = distance
-            if node == spur:
-                break
-            for edge, source, cost in self._in[node]:
-                if (
-                    source in blocked
-                    or edge in self._banned
-                    or (source == spur and edge in first_banned)
-                ):
+            if node == self._target:
+                heappush(self.heap, (estimate, 1, edges, nodes, spur))
+                return
+            settled.add(node)
+            for through, edge, following in self._ways(node):
+                if edge in bans or edge in self._banned or following in settled:
                     continue
-                through = distance + cost
-                if through < reached.get(source, UNREACHABLE):
-                    reached[source] = through
-                    heappush(heap, (through, source))
-        return settled
+                end = (
+                    cost + through,
+                    (*edges, edge),
+                    (*nodes, following),
+                    cost + self._costs[edge],
+                )
+                heappush(open_ends, end)
