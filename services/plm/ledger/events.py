@@ -25,6 +25,5 @@ def _link(books: Books, key: tuple[str, str], seq: int) -> Message:
 
 
 def _node(books: Books, node_id: str) -> Message:
-    node = books.nodes[node_id]
-    event = pb.NodeEvent(node=codec.node_to_wire(node), version=node.version)
+    event = pb.NodeEvent(node=codec.node_to_wire(books.nodes[node_id]))
     return subjects.node_subject(node_id), event.SerializeToString()

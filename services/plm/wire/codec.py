@@ -91,17 +91,18 @@ def node_to_wire(node: Node) -> pb.NodeRecord:
         object_uid=node.registration.object_uid,
         generation=node.registration.generation,
         links=[link_to_wire(link) for link in node.links],
+        version=node.version,
     )
 
 
-def node_from_wire(message: pb.NodeRecord, version: int = 0) -> Node:
-    """A node with its links. Its version travels beside it, in NodeEvent."""
+def node_from_wire(message: pb.NodeRecord) -> Node:
+    """A node with its links."""
     return Node(
         message.node_id,
         message.role,
         message.currency,
         Registration(message.object_uid, message.generation),
-        version,
+        message.version,
         message.enabled,
         tuple(link_from_wire(link) for link in message.links),
     )

@@ -52,7 +52,7 @@ class DisableNodeRequest(_message.Message):
     def __init__(self, node_id: _Optional[str] = ...) -> None: ...
 
 class NodeRecord(_message.Message):
-    __slots__ = ("node_id", "role", "currency", "enabled", "object_uid", "generation", "links")
+    __slots__ = ("node_id", "role", "currency", "enabled", "object_uid", "generation", "links", "version")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +60,7 @@ class NodeRecord(_message.Message):
     OBJECT_UID_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     LINKS_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     role: str
     currency: str
@@ -67,7 +68,8 @@ class NodeRecord(_message.Message):
     object_uid: str
     generation: int
     links: _containers.RepeatedCompositeFieldContainer[LinkRecord]
-    def __init__(self, node_id: _Optional[str] = ..., role: _Optional[str] = ..., currency: _Optional[str] = ..., enabled: _Optional[bool] = ..., object_uid: _Optional[str] = ..., generation: _Optional[int] = ..., links: _Optional[_Iterable[_Union[LinkRecord, _Mapping]]] = ...) -> None: ...
+    version: int
+    def __init__(self, node_id: _Optional[str] = ..., role: _Optional[str] = ..., currency: _Optional[str] = ..., enabled: _Optional[bool] = ..., object_uid: _Optional[str] = ..., generation: _Optional[int] = ..., links: _Optional[_Iterable[_Union[LinkRecord, _Mapping]]] = ..., version: _Optional[int] = ...) -> None: ...
 
 class ListNodesRequest(_message.Message):
     __slots__ = ()
@@ -515,12 +517,10 @@ class LinkEvent(_message.Message):
     def __init__(self, link: _Optional[_Union[LinkRecord, _Mapping]] = ..., entry_seq: _Optional[int] = ...) -> None: ...
 
 class NodeEvent(_message.Message):
-    __slots__ = ("node", "version")
+    __slots__ = ("node",)
     NODE_FIELD_NUMBER: _ClassVar[int]
-    VERSION_FIELD_NUMBER: _ClassVar[int]
     node: NodeRecord
-    version: int
-    def __init__(self, node: _Optional[_Union[NodeRecord, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+    def __init__(self, node: _Optional[_Union[NodeRecord, _Mapping]] = ...) -> None: ...
 
 class Anchor(_message.Message):
     __slots__ = ("seq", "hash", "epoch")

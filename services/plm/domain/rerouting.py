@@ -1,0 +1,43 @@
+"""What a failed attempt teaches: whom to leave out in the next one, and when there is no next one. Pure."""
+
+from plm.domain.errors import Code
+from plm.domain.relay import Outcome
+from plm.domain.routes import Ban, Route
+
+# Another route, or a later moment, may do better. Every other code is an answer about the payment itself.
+_WORTH_ANOTHER = frozenset(
+    {
+        Code.INSUFFICIENT_FUNDS,
+        Code.POLICY_CHANGED,
+        Code.UNKNOWN_ACCOUNT,
+        Code.ACCOUNT_CLOSED,
+        Code.UNKNOWN_NODE,
+        Code.UNAUTHENTICATED,
+        Code.FORBIDDEN,
+        Code.ATTEMPT_CLOSED,
+        Code.NODE_UNREACHABLE,
+        Code.OVERLOADED,
+        Code.DEADLINE_EXCEEDED,
+        Code.LEDGER_UNAVAILABLE,
+        Code.NOT_LEADER,
+        Code.NO_ROUTE,
+        Code.INTERNAL,
+    }
+)
+
+
+def is_definite(code: str) -> bool:
+    """Whether a failure says that no route will ever carry this payment."""
+    return bool(code) and code not in _WORTH_ANOTHER
+
+
+def unreachable(route: Route, code: Code, detail: str) -> Outcome:
+    """What to make of a first node that gave no answer."""
+    return Outcome(error_code=code, error_detail=detail, failed_node=route.nodes[0])
+
+
+def learn(ban: Ban, outcome: Outcome) -> Ban:
+    """The ban of the next attempt: what failed is left out, the node where one is named, else the link."""
+    nodes = {outcome.failed_node} - {""}
+    links = {outcome.failed_link} - {("", "")}
+    return Ban(nodes=ban.nodes | nodes, links=ban.links | links)

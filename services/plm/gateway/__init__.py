@@ -1,0 +1,1 @@
+"""The gateway: HTTP in, routes from memory, attempts over the mesh, receipts from the ledger."""

@@ -1,0 +1,226 @@
+"""One payment from its order to its receipt: attempt after attempt, each decided at the ledger before the next begins.
+
+The gateway keeps nothing: killed at any line, the payment is where the ledger says it is, and the same request,
+sent again to any gateway, goes on from there.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from plm.domain import rerouting
+from plm.domain.errors import Code, Conflict, PlmError, Unavailable
+from plm.domain.orders import AttemptOrder, CloseOrder, PaymentOrder, RefuseOrder
+from plm.domain.payments import Attempt, AttemptState, Payment, PaymentState
+from plm.domain.relay import ForwardTask, Outcome
+from plm.domain.routes import Ban, Quoter, Route
+
+log = structlog.get_logger(__name__)
+
+PAYMENTS = Counter("plm_gateway_payments_total", "Payments answered, by outcome.", ("outcome",))
+ATTEMPTS = Counter("plm_gateway_attempts_total", "Attempts ended, by outcome.", ("outcome",))
+IN_FLIGHT = Gauge("plm_gateway_payments_in_flight", "Payments being worked on.")
+SECONDS = Histogram("plm_gateway_payment_seconds", "Time from order to receipt.")
+
+PAYMENT_TIMEOUT_MS = 15_000
+ATTEMPT_TIMEOUT_MS = 5_000
+# Less is no time for a route: the ledger would close the attempt under it.
+_ATTEMPT_MS_MIN = 250
+_RETRY_AFTER_MS = 1_000
+_PAUSE_S = 0.05
+_PAUSE_S_MAX = 0.5
+
+_Answer = TypeVar("_Answer")
+
+
+class Ledger(Protocol):
+    """What the gateway asks of the ledger; every call may be repeated."""
+
+    async def begin_payment(self, order: PaymentOrder) -> Payment: ...
+    async def begin_attempt(self, order: AttemptOrder) -> Attempt: ...
+    async def close_attempt(self, order: CloseOrder) -> Attempt: ...
+    async def refuse_payment(self, order: RefuseOrder) -> Payment: ...
+    async def get_payment(self, payment_id: str) -> Payment: ...
+
+
+class Peers(Protocol):
+    """The first node of a route."""
+
+    async def forward(self, node_id: str, task: ForwardTask, timeout_s: float) -> Outcome: ...
+
+
+class Routes(Protocol):
+    """The mesh as it is now."""
+
+    @property
+    def quoter(self) -> Quoter: ...
+
+    async def refresh(self) -> int: ...
+
+
+@dataclass
+class _Trip:
+    """What this gateway has learned while working on one payment."""
+
+    order: PaymentOrder
+    gives_up_at: float
+    ban: Ban = field(default_factory=Ban)
+
+    @property
+    def left_ms(self) -> int:
+        return int(1000 * (self.gives_up_at - time.monotonic()))
+
+
+class Payments:
+    """Pays. The same payment asked for twice at once is worked on once, and both get its answer."""
+
+    def __init__(self, ledger: Ledger, peers: Peers, routes: Routes, in_flight_max: int) -> None:
+        self._ledger = ledger
+        self._peers = peers
+        self._routes = routes
+        self._in_flight_max = in_flight_max
+        self._running: dict[PaymentOrder, asyncio.Task[Payment]] = {}
+
+    async def pay(self, order: PaymentOrder) -> Payment:
+        """The payment, settled or refused. Raises PlmError; Unavailable means: ask again with the same key."""
+        running = self._running.get(order)
+        if running is None:
+            if len(self._running) >= self._in_flight_max:
+                raise Unavailable(
+                    Code.OVERLOADED, "too many payments at once", retry_after_ms=_RETRY_AFTER_MS
+                )
+            running = asyncio.create_task(self._pay(order))
+            self._running[order] = running
+            running.add_done_callback(lambda task: self._done(order, task))
+        # A client that goes away does not stop its payment half-way.
+        return await asyncio.shield(running)
+
+    def _done(self, order: PaymentOrder, task: asyncio.Task[Payment]) -> None:
+        del self._running[order]
+        if not task.cancelled():
+            task.exception()  # whoever asked has it; when all have gone, it is no news
+
+    async def _pay(self, order: PaymentOrder) -> Payment:
+        trip = _Trip(order, time.monotonic() + PAYMENT_TIMEOUT_MS / 1000)
+        outcome = "failed"
+        with IN_FLIGHT.track_inprogress(), SECONDS.time():
+            try:
+                payment = await self._insist(trip, lambda: self._ledger.begin_payment(order))
+                while payment.state is PaymentState.OPEN:
+                    payment = await self._go_on(trip, payment)
+                outcome = str(payment.state)
+            finally:
+                PAYMENTS.labels(outcome).inc()
+        return payment
+
+    async def _go_on(self, trip: _Trip, payment: Payment) -> Payment:
+        """One attempt more, after every earlier one is decided."""
+        for attempt in payment.attempts:
+            if attempt.state is AttemptState.OPEN:
+                # Left by a gateway that died or lost its answer.
+                await self._close(trip, attempt.number, Outcome(error_detail="taken over"))
+                return await self._read(trip)
+        if trip.left_ms < _ATTEMPT_MS_MIN:
+            raise Unavailable(
+                Code.DEADLINE_EXCEEDED, "no attempt came through", retry_after_ms=_RETRY_AFTER_MS
+            )
+        number = len(payment.attempts) + 1
+        route = self._choose(trip)
+        if not await self._begin(trip, number, route):
+            return await self._read(trip)
+        outcome = await self._forward(trip, number, route)
+        if not outcome.posted and not outcome.closed:
+            attempt = await self._close(trip, number, outcome)
+            outcome = Outcome(posted=True) if attempt.state is AttemptState.POSTED else outcome
+        ATTEMPTS.labels("posted" if outcome.posted else outcome.error_code).inc()
+        if not outcome.posted:
+            log.info(
+                "Closed an attempt",
+                payment=trip.order.payment_id,
+                attempt=number,
+                route="-".join(route.nodes),
+                code=outcome.error_code,
+                failed_node=outcome.failed_node,
+                reason=outcome.error_detail,
+            )
+            trip.ban = rerouting.learn(trip.ban, outcome)
+            if rerouting.is_definite(outcome.error_code):
+                return await self._refuse(trip, outcome.error_code, outcome.error_detail)
+        return await self._read(trip)
+
+    def _choose(self, trip: _Trip) -> Route:
+        order = trip.order
+        found = self._routes.quoter.routes(
+            order.from_node, order.to_node, order.amount, k=1, ban=trip.ban
+        )
+        if not found:
+            raise Unavailable(
+                Code.NO_ROUTE,
+                f"no live route from {order.from_node} to {order.to_node} has room for this amount now",
+                retry_after_ms=_RETRY_AFTER_MS,
+            )
+        return found[0]
+
+    async def _begin(self, trip: _Trip, number: int, route: Route) -> bool:
+        """Whether the attempt is open. If not, the world has moved: read again."""
+        timeout_ms = min(ATTEMPT_TIMEOUT_MS, trip.left_ms)
+        order = AttemptOrder(trip.order.payment_id, number, route.hops, timeout_ms)
+        try:
+            await self._insist(trip, lambda: self._ledger.begin_attempt(order))
+        except Conflict as error:
+            if error.code is Code.ATTEMPT_OPEN:
+                raise Conflict(
+                    Code.PAYMENT_IN_PROGRESS, "another gateway works on this payment"
+                ) from error
+            if error.code is Code.POLICY_CHANGED:
+                await self._routes.refresh()
+                await asyncio.sleep(_PAUSE_S)
+            return False
+        except PlmError as error:
+            if rerouting.is_definite(error.code):
+                await self._refuse(trip, error.code, error.detail)
+                return False
+            raise
+        return True
+
+    async def _forward(self, trip: _Trip, number: int, route: Route) -> Outcome:
+        budget_ms = min(ATTEMPT_TIMEOUT_MS, trip.left_ms)
+        order = trip.order
+        task = ForwardTask(order.payment_id, number, order.currency, route.hops, 0, budget_ms)
+        try:
+            return await self._peers.forward(route.nodes[0], task, budget_ms / 1000)
+        except PlmError as error:
+            return rerouting.unreachable(route, error.code, error.detail)
+
+    async def _close(self, trip: _Trip, number: int, outcome: Outcome) -> Attempt:
+        order = CloseOrder(trip.order.payment_id, number, outcome.error_detail, outcome.failed_node)
+        return await self._insist(trip, lambda: self._ledger.close_attempt(order))
+
+    async def _refuse(self, trip: _Trip, code: str, detail: str) -> Payment:
+        order = RefuseOrder(trip.order.payment_id, code, detail)
+        return await self._insist(trip, lambda: self._ledger.refuse_payment(order))
+
+    async def _read(self, trip: _Trip) -> Payment:
+        return await self._insist(trip, lambda: self._ledger.get_payment(trip.order.payment_id))
+
+    async def _insist(self, trip: _Trip, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """Ask the ledger until it answers or the payment's time is over: it may be changing leaders."""
+        pause_s = _PAUSE_S
+        while True:
+            try:
+                return await ask()
+            except Unavailable as error:
+                if trip.left_ms < 1000 * pause_s:
+                    raise Unavailable(
+                        error.code,
+                        error.detail,
+                        effect_unknown=True,
+                        retry_after_ms=_RETRY_AFTER_MS,
+                    ) from error
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _PAUSE_S_MAX)

@@ -1,0 +1,81 @@
+"""API keys: who may ask, and which nodes they may pay from. Only salted hashes are kept."""
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from plm.domain.errors import Code, Refused
+
+
+class Role(StrEnum):
+    """Adding one? Say in docs/operating.md what it may do."""
+
+    OPERATOR = "operator"  # every node, verification, debug
+    CLIENT = "client"  # the nodes of its list
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who a key belongs to. The id outlives the key: payments are named by it."""
+
+    client_id: str
+    role: Role
+    nodes: frozenset[str]
+
+    def check_pays_from(self, node_id: str) -> None:
+        """Raise Refused unless this client may spend the node's money."""
+        if self.role is not Role.OPERATOR and node_id not in self.nodes:
+            raise Refused(Code.FORBIDDEN, f"{self.client_id} may not pay from {node_id}")
+
+    def check_operator(self) -> None:
+        """Raise Refused unless this client runs the platform."""
+        if self.role is not Role.OPERATOR:
+            raise Refused(Code.FORBIDDEN, "this needs a key of role operator")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    client: Client
+    salt: bytes
+    digest: bytes
+
+
+class Keys:
+    """The keys of a file, read again when it changes: a rotated key works without a restart."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = 0
+        self._entries: tuple[_Entry, ...] = ()
+
+    def client_of(self, authorization: str) -> Client:
+        """The client of an Authorization header. Raises Refused(unauthenticated)."""
+        scheme, _, key = authorization.partition(" ")
+        if scheme.lower() == "bearer" and key:
+            for entry in self._current():
+                digest = hashlib.sha256(entry.salt + key.encode()).digest()
+                if hmac.compare_digest(digest, entry.digest):
+                    return entry.client
+        raise Refused(Code.UNAUTHENTICATED, "send a known key as Authorization: Bearer <key>")
+
+    def _current(self) -> tuple[_Entry, ...]:
+        stamp = self._path.stat().st_mtime_ns
+        if stamp != self._stamp:
+            self._entries = parse(self._path.read_text())
+            self._stamp = stamp
+        return self._entries
+
+
+def parse(text: str) -> tuple[_Entry, ...]:
+    """The entries of a key file. Raises ValueError or KeyError when it is not one."""
+    return tuple(
+        _Entry(
+            Client(raw["client_id"], Role(raw["role"]), frozenset(raw.get("nodes", ()))),
+            bytes.fromhex(raw["salt"]),
+            bytes.fromhex(raw["key_sha256"]),
+        )
+        for raw in json.loads(text)["clients"]
+    )

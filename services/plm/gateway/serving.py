@@ -1,0 +1,101 @@
+"""HTTPS under mutual TLS: only the edge's certificate opens a connection; a renewed one of ours is served at once."""
+
+import asyncio
+import contextlib
+import ssl
+from typing import Any, cast
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from plm.domain import ids
+from plm.gateway.settings import GatewaySettings
+from plm.transport.tls import TlsSettings, read_version
+
+log = structlog.get_logger(__name__)
+
+_LOOK_EVERY_S = 5.0
+_BACKLOG = 512
+
+
+def spiffe_names(certificate: dict[str, Any] | None) -> frozenset[str]:
+    """URI names of a peer certificate as ssl.SSLObject.getpeercert() gives it."""
+    names = (certificate or {}).get("subjectAltName", ())
+    return frozenset(value for kind, value in names if kind == "URI")
+
+
+def protocol_for(client_name: str) -> type[asyncio.Protocol]:
+    """An HTTP protocol that hangs up on every peer but this service."""
+    expected = ids.service_spiffe(client_name)
+
+    class OneClientProtocol(HttpToolsProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn names the argument's type more widely
+            tls = transport.get_extra_info("ssl_object")
+            if tls is None or expected not in spiffe_names(tls.getpeercert()):
+                log.warning("Turned a peer away", peer=transport.get_extra_info("peername"))
+                transport.abort()
+            super().connection_made(transport)
+
+    return OneClientProtocol
+
+
+def _load(context: ssl.SSLContext, tls: TlsSettings) -> None:
+    context.load_cert_chain(tls.directory / "tls.crt", tls.directory / "tls.key")
+    # Adds to what is trusted already: through a change of the CA, old and new are valid together.
+    context.load_verify_locations(tls.directory / "ca.crt")
+
+
+async def _reload(context: ssl.SSLContext, tls: TlsSettings) -> None:
+    served = read_version(tls)
+    while True:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        with contextlib.suppress(OSError):  # in the middle of a swap: the next look sees it whole
+            version = read_version(tls)
+            if version != served:
+                _load(context, tls)
+                served = version
+                log.info("Loaded a renewed certificate")
+
+
+class _Server(uvicorn.Server):
+    """Signals belong to the process, not to the server."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+async def serve(app: ASGIApp, settings: GatewaySettings, stop: asyncio.Event) -> None:
+    """Serve until `stop`, then let what runs come to its end."""
+    tls = settings.tls
+    config = uvicorn.Config(
+        app,
+        host="0.0.0.0",  # noqa: S104 - a pod's own address; policies and certificates say who may ask
+        port=settings.https_port,
+        http=protocol_for(settings.client_name),
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(settings.drain_s),
+        ssl_certfile=tls.directory / "tls.crt",
+        ssl_keyfile=str(tls.directory / "tls.key"),
+        ssl_ca_certs=str(tls.directory / "ca.crt"),
+        ssl_cert_reqs=ssl.CERT_REQUIRED,
+        server_header=False,
+    )
+    config.load()
+    reloading = asyncio.create_task(_reload(cast(ssl.SSLContext, config.ssl), tls))
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    stopping.cancel()
+    reloading.cancel()
+    await asyncio.gather(reloading, stopping, return_exceptions=True)
