@@ -40,15 +40,22 @@ def new_authority() -> Authority:
 
 
 def write_leaf(
-    folder: Path, authority: Authority, spiffe: str, *, trusted: bytes, is_expired: bool = False
+    folder: Path,
+    authority: Authority,
+    spiffe: str,
+    *,
+    trusted: bytes,
+    dns_names: tuple[str, ...] = (),
+    is_expired: bool = False,
 ) -> Path:
-    """tls.crt, tls.key and ca.crt of a client of this name, in a folder; `trusted` is the CA it trusts itself."""
+    """tls.crt, tls.key and ca.crt of a process of this name, in a folder; `trusted` is the CA it trusts itself."""
     signer = serialization.load_pem_private_key(authority.key, None)
     assert isinstance(signer, ec.EllipticCurvePrivateKey)
     issuer = x509.load_pem_x509_certificate(authority.certificate)
     key = ec.generate_private_key(ec.SECP256R1())
     now = dt.datetime.now(dt.UTC)
     end = now - _DAY if is_expired else now + _DAY
+    names = [x509.UniformResourceIdentifier(spiffe), *(x509.DNSName(name) for name in dns_names)]
     leaf = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([]))
@@ -57,9 +64,7 @@ def write_leaf(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - 2 * _DAY)
         .not_valid_after(end)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(spiffe)]), critical=True
-        )
+        .add_extension(x509.SubjectAlternativeName(names), critical=True)
         .sign(signer, hashes.SHA256())
     )
     folder.mkdir()

@@ -35,11 +35,9 @@ class _Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic
 
     async def intercept_service(
         self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]
-        ],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> Any:  # a handler; its type takes parameters in the stubs alone
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
