@@ -195,3 +195,11 @@ def check_room(credit: Account, amount: int) -> None:
     """Raise Refused when a balance would outgrow its column."""
     if credit.posted + amount > MINOR_UNITS_MAX:
         raise Refused(Code.AMOUNT_TOO_LARGE, f"{credit.account_id} cannot hold more than 38 digits")
+
+
+def check_debt(external: Account, amount: int) -> None:
+    """Raise Refused when an external account, which may be negative, would outgrow its column downwards."""
+    if external.posted - amount < -MINOR_UNITS_MAX:
+        raise Refused(
+            Code.AMOUNT_TOO_LARGE, f"{external.account_id} cannot owe more than 38 digits"
+        )

@@ -1,6 +1,6 @@
 """Direct transfers: money that moves between two accounts at once."""
 
-from plm.domain.books import Books, Transfer, check_amount, check_room
+from plm.domain.books import Books, Transfer, check_amount, check_debt, check_room
 from plm.domain.chain import EntryDraft, EntryKind
 from plm.domain.errors import Code, Conflict, Refused
 from plm.domain.orders import TransferOrder
@@ -25,7 +25,9 @@ def transfer(books: Books, order: TransferOrder) -> Transfer:
                 Code.CURRENCY_MISMATCH,
                 f"{account.account_id} is in {account.currency}, not {order.currency}",
             )
-    if debit.kind != "external" and debit.available < order.amount:
+    if debit.kind == "external":
+        check_debt(debit, order.amount)
+    elif debit.available < order.amount:
         raise Refused(
             Code.INSUFFICIENT_FUNDS, f"{order.debit} has {debit.available}, needs {order.amount}"
         )
