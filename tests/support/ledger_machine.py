@@ -21,7 +21,7 @@ from support.ledger_model import RULES, LedgerModel
 
 Balances = dict[str, tuple[int, int]]
 
-VOLUME = 5_000
+VOLUME = 3_000
 payment_ids = st.sampled_from(["p1", "p2", "p3"])
 numbers = st.integers(1, 3)
 routes = st.sampled_from(["abd", "acd", "ab"])

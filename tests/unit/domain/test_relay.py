@@ -1,0 +1,83 @@
+"""What a node checks before it passes a payment on, and whom it blames when that fails."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from plm.domain import ids, relay
+from plm.domain.errors import Code, Refused
+from plm.domain.mesh import LinkPolicy
+from plm.domain.orders import Hop
+from plm.domain.relay import ForwardTask
+
+HOPS = (Hop("a", "b", 1100, LinkPolicy(0)), Hop("b", "d", 1000, LinkPolicy(100)))
+TASK = ForwardTask("p", 1, "USD", HOPS, 1, 3_000)
+
+
+def test_the_node_on_the_route_and_the_caller_before_it_pass() -> None:
+    relay.check(replace(TASK, position=0), "a", ids.service_spiffe("gateway"))
+    relay.check(TASK, "b", ids.node_spiffe("a"))
+    relay.check(replace(TASK, position=2), "d", ids.node_spiffe("b"))
+
+
+@pytest.mark.parametrize(
+    ("task", "node_id", "caller", "code"),
+    [
+        (TASK, "c", ids.node_spiffe("a"), Code.INVALID_REQUEST),
+        (TASK, "b", ids.node_spiffe("d"), Code.FORBIDDEN),
+        (TASK, "b", ids.service_spiffe("gateway"), Code.FORBIDDEN),
+        (TASK, "b", "", Code.FORBIDDEN),
+        (replace(TASK, position=0), "a", ids.node_spiffe("b"), Code.FORBIDDEN),
+        (replace(TASK, position=3), "d", ids.node_spiffe("b"), Code.INVALID_REQUEST),
+        (replace(TASK, position=-1), "b", ids.node_spiffe("a"), Code.INVALID_REQUEST),
+        (replace(TASK, hops=()), "b", ids.node_spiffe("a"), Code.INVALID_REQUEST),
+        (replace(TASK, hops=(HOPS[0], HOPS[0])), "b", ids.node_spiffe("a"), Code.INVALID_REQUEST),
+        (replace(TASK, attempt=0), "b", ids.node_spiffe("a"), Code.INVALID_REQUEST),
+        (replace(TASK, budget_ms=0), "b", ids.node_spiffe("a"), Code.INVALID_REQUEST),
+        (
+            replace(TASK, hops=(HOPS[0], replace(HOPS[1], amount=0))),
+            "b",
+            ids.node_spiffe("a"),
+            Code.INVALID_AMOUNT,
+        ),
+    ],
+)
+def test_anything_else_is_refused(task: ForwardTask, node_id: str, caller: str, code: Code) -> None:
+    with pytest.raises(Refused) as caught:
+        relay.check(task, node_id, caller)
+    assert caught.value.code is code
+
+
+def test_a_route_that_returns_is_no_route() -> None:
+    circle = (*HOPS, Hop("d", "a", 1000, LinkPolicy(0)))
+    with pytest.raises(Refused, match="not one path"):
+        relay.check(replace(TASK, hops=circle), "b", ids.node_spiffe("a"))
+
+
+@given(st.integers(1, 60_000), st.integers(0, 60_000), st.integers(0, 2))
+def test_time_only_shrinks_on_the_way(budget_ms: int, elapsed_ms: int, position: int) -> None:
+    task = replace(TASK, position=position, budget_ms=budget_ms)
+    passed = task.passed_on(elapsed_ms)
+    assert (passed.position, passed.budget_ms) == (position + 1, budget_ms - elapsed_ms)
+    assert task.next_timeout_ms() <= min(budget_ms, relay.HOP_TIMEOUT_MS * 2)
+    assert task.is_last == (position == len(HOPS))
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_the_own_links_fault_names_the_link_and_nobody_else(code: Code) -> None:
+    outcome = relay.own_failure(TASK, code, "why")
+    faults = {
+        Code.INSUFFICIENT_FUNDS,
+        Code.POLICY_CHANGED,
+        Code.UNKNOWN_ACCOUNT,
+        Code.ACCOUNT_CLOSED,
+    }
+    assert outcome.failed_link == (("b", "d") if code in faults else ("", ""))
+    assert (outcome.failed_node, outcome.is_confirmed) == ("", False)
+
+
+def test_a_silent_next_node_is_named() -> None:
+    outcome = relay.next_failure(TASK, Code.NODE_UNREACHABLE, "no answer")
+    assert (outcome.failed_node, outcome.error_detail) == ("d", "d: no answer")
+    assert outcome.failed_link == ("", "")
