@@ -1,0 +1,1 @@
+"""Third-party stores, one component each."""

@@ -1,0 +1,318 @@
+"""Postgres under Patroni, with Kubernetes' Endpoints as its store: the Service `pg` always names the primary."""
+
+import json
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from plminfra import pods
+from plminfra.endpoint import Endpoint
+from plminfra.sizing import Size
+
+PORT = 5432
+REST_PORT = 8008
+USER = 999
+NAME = "postgres"
+SCOPE = "pg"  # Patroni's name of the cluster: its Endpoints and our Services carry it
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostgresArgs:
+    """Passwords come as secrets; what decides the shape is plain."""
+
+    namespace: pulumi.Input[str]
+    image: str
+    image_pull_policy: str
+    size: Size
+    volume_mib: int
+    storage_class: str
+    superuser_password: pulumi.Output[str] = field(repr=False)
+    replication_password: pulumi.Output[str] = field(repr=False)
+    rewind_password: pulumi.Output[str] = field(repr=False)
+    replicas: int = 1
+
+    def __post_init__(self) -> None:
+        if self.replicas < 1 or self.replicas == 2:  # noqa: PLR2004 - a majority of two is two
+            raise ValueError(f"{self.replicas} replicas: take 1, or 3 and more")
+
+    @property
+    def is_synchronous(self) -> bool:
+        """Strict synchronous replication; alone it would make every commit wait for ever."""
+        return self.replicas > 1
+
+
+def patroni_configuration(
+    args: PostgresArgs, superuser: str, replication: str, rewind: str
+) -> dict[str, object]:
+    """Patroni's whole configuration. Settings and their reasons: docs/decisions/0005-postgres-settings.md."""
+    dcs = {
+        "ttl": 20,
+        "loop_wait": 2,
+        "retry_timeout": 5,
+        "maximum_lag_on_failover": 1048576,
+        "primary_start_timeout": 0,
+        "primary_stop_timeout": 5,
+        "synchronous_mode": args.is_synchronous,
+        "synchronous_mode_strict": args.is_synchronous,
+        "failsafe_mode": True,
+        "postgresql": {
+            "use_pg_rewind": True,
+            "use_slots": True,
+            "remove_data_directory_on_rewind_failure": True,
+            "remove_data_directory_on_diverged_timelines": True,
+            "parameters": {
+                "max_connections": 60,
+                "max_wal_senders": 8,
+                "max_replication_slots": 8,
+                "max_worker_processes": 4,
+                "wal_level": "replica",
+                "hot_standby": "on",
+                "wal_log_hints": "on",
+            },
+        },
+    }
+    return {
+        "scope": SCOPE,
+        "bootstrap": {
+            "dcs": dcs,
+            "initdb": [
+                {"encoding": "UTF8"},
+                "data-checksums",
+                {"auth-local": "trust"},
+                {"auth-host": "scram-sha-256"},
+            ],
+        },
+        "kubernetes": {
+            "use_endpoints": True,
+            "scope_label": "cluster-name",
+            "role_label": "role",
+            "labels": pods.selector(NAME),
+            "ports": [{"name": "postgresql", "port": PORT}],
+        },
+        "restapi": {"listen": f"0.0.0.0:{REST_PORT}"},
+        "postgresql": {
+            "listen": f"0.0.0.0:{PORT}",
+            "data_dir": "/data/pg",
+            "bin_dir": "/usr/lib/postgresql/15/bin",
+            "pgpass": "/tmp/pgpass",  # noqa: S108 - a volume of the pod's own
+            "use_unix_socket": True,
+            "use_unix_socket_repl": True,
+            "authentication": {
+                "superuser": {"username": "postgres", "password": superuser},
+                "replication": {"username": "repl", "password": replication},
+                "rewind": {"username": "rewind", "password": rewind},
+            },
+            "basebackup": [{"checkpoint": "fast"}],
+            "pg_hba": [
+                "local all all trust",
+                "local replication all trust",
+                "host all all 127.0.0.1/32 scram-sha-256",
+                "host replication repl samenet scram-sha-256",
+                "host all all samenet scram-sha-256",
+            ],
+            "parameters": _parameters(),
+        },
+        "watchdog": {"mode": "off"},
+    }
+
+
+def _parameters() -> dict[str, object]:
+    return {
+        "unix_socket_directories": "/tmp",  # noqa: S108 - a volume of the pod's own
+        "shared_buffers": "32MB",
+        "work_mem": "4MB",
+        "maintenance_work_mem": "32MB",
+        "jit": "off",
+        "huge_pages": "off",
+        "wal_keep_size": "128MB",
+        "max_wal_size": "512MB",
+        "min_wal_size": "64MB",
+        "wal_receiver_timeout": "5s",
+        "wal_sender_timeout": "5s",
+        "tcp_keepalives_idle": 5,
+        "tcp_keepalives_interval": 2,
+        "tcp_keepalives_count": 3,
+        "tcp_user_timeout": 8000,
+        "autovacuum_max_workers": 1,
+        "max_parallel_workers": 0,
+        "max_logical_replication_workers": 0,
+    }
+
+
+class Postgres(pulumi.ComponentResource):
+    """A Patroni cluster. `endpoint` is the primary's; the Secret `pg-superuser` holds the superuser's password."""
+
+    endpoint: Endpoint
+
+    def __init__(
+        self, name: str, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("plm:stores:Postgres", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self._services(name, args, child)
+        account = self._rights(name, args, child)
+        configuration = self._secrets(name, args, child)
+        self._pods(name, args, account, configuration, child)
+        self.endpoint = Endpoint(SCOPE, PORT, pods.selector(NAME))
+        self.register_outputs({"host": self.endpoint.host, "port": self.endpoint.port})
+
+    def _services(self, name: str, args: PostgresArgs, child: pulumi.ResourceOptions) -> None:
+        # Without selectors: Patroni itself writes the Endpoints of these names, together with its leader lock.
+        for suffix, spec in (
+            ("", {"ports": [{"name": "postgresql", "port": PORT, "target_port": PORT}]}),
+            ("-config", {"cluster_ip": "None"}),
+        ):
+            meta = pods.metadata(f"{SCOPE}{suffix}", args.namespace, of=NAME)
+            meta["labels"] = {**meta["labels"], "cluster-name": SCOPE}
+            meta["annotations"] = dict(pods.SKIP_AWAIT)
+            k8s.core.v1.Service(f"{name}-service{suffix}", metadata=meta, spec=spec, opts=child)
+        k8s.core.v1.Service(
+            f"{name}-pods",
+            metadata=pods.metadata(f"{SCOPE}-pods", args.namespace, of=NAME, **pods.SKIP_AWAIT),
+            spec={
+                "cluster_ip": "None",
+                "selector": pods.selector(NAME),
+                "publish_not_ready_addresses": True,
+                "ports": [{"name": "postgresql", "port": PORT}],
+            },
+            opts=child,
+        )
+
+    def _rights(
+        self, name: str, args: PostgresArgs, child: pulumi.ResourceOptions
+    ) -> pulumi.Output[str]:
+        meta = pods.metadata(SCOPE, args.namespace, of=NAME)
+        account = k8s.core.v1.ServiceAccount(f"{name}-account", metadata=meta, opts=child)
+        verbs = ["create", "get", "list", "patch", "update", "watch"]
+        role = k8s.rbac.v1.Role(
+            f"{name}-role",
+            metadata=meta,
+            rules=[
+                {
+                    "api_groups": [""],
+                    "resources": ["endpoints"],
+                    "verbs": [*verbs, "delete", "deletecollection"],
+                },
+                {"api_groups": [""], "resources": ["pods"], "verbs": verbs[1:]},
+            ],
+            opts=child,
+        )
+        k8s.rbac.v1.RoleBinding(
+            f"{name}-binding",
+            metadata=meta,
+            role_ref={
+                "api_group": "rbac.authorization.k8s.io",
+                "kind": "Role",
+                "name": role.metadata["name"],
+            },
+            subjects=[
+                {
+                    "kind": "ServiceAccount",
+                    "name": account.metadata["name"],
+                    "namespace": args.namespace,
+                }
+            ],
+            opts=child,
+        )
+        found: pulumi.Output[str] = account.metadata["name"]
+        return found
+
+    def _secrets(
+        self, name: str, args: PostgresArgs, child: pulumi.ResourceOptions
+    ) -> pulumi.Output[str]:
+        k8s.core.v1.Secret(
+            f"{name}-superuser",
+            metadata=pods.metadata("pg-superuser", args.namespace, of=NAME),
+            string_data={"password": args.superuser_password},
+            opts=child,
+        )
+        text = pulumi.Output.all(
+            args.superuser_password, args.replication_password, args.rewind_password
+        ).apply(lambda all_three: json.dumps(patroni_configuration(args, *all_three), indent=1))
+        secret = k8s.core.v1.Secret(
+            f"{name}-patroni",
+            metadata=pods.metadata("pg-patroni", args.namespace, of=NAME),
+            string_data={"patroni.yml": text},  # JSON is YAML
+            opts=child,
+        )
+        found: pulumi.Output[str] = secret.metadata["name"]
+        return found
+
+    def _pods(
+        self,
+        name: str,
+        args: PostgresArgs,
+        account: pulumi.Output[str],
+        configuration: pulumi.Output[str],
+        child: pulumi.ResourceOptions,
+    ) -> None:
+        template = {
+            "metadata": {"labels": {**pods.labels(NAME), "cluster-name": SCOPE}},
+            "spec": {
+                "service_account_name": account,
+                "termination_grace_period_seconds": 20,
+                "security_context": pods.pod_security(USER),
+                "containers": [_container(args)],
+                "volumes": [
+                    {
+                        "name": "configuration",
+                        "secret": {"secret_name": configuration, "default_mode": 0o440},
+                    },
+                    {"name": "tmp", "empty_dir": {}},
+                ],
+            },
+        }
+        k8s.apps.v1.StatefulSet(
+            f"{name}-pods-set",
+            metadata=pods.metadata(SCOPE, args.namespace, of=NAME),
+            spec={
+                "service_name": f"{SCOPE}-pods",
+                "replicas": args.replicas,
+                "pod_management_policy": "Parallel",
+                "selector": {"match_labels": pods.selector(NAME)},
+                "template": template,
+                "volume_claim_templates": [pods.claim(args.volume_mib, args.storage_class, NAME)],
+            },
+            opts=child,
+        )
+
+
+def _container(args: PostgresArgs) -> pods.Manifest:
+    def field_of(path: str) -> dict[str, object]:
+        return {"field_ref": {"field_path": path}}
+
+    return {
+        "name": NAME,
+        "image": args.image,
+        "image_pull_policy": args.image_pull_policy,
+        "command": ["patroni", "/conf/patroni.yml"],
+        "security_context": pods.container_security(),
+        "env": [
+            {"name": "HOME", "value": "/tmp"},  # noqa: S108 - a volume of the pod's own
+            {"name": "PATRONI_NAME", "value_from": field_of("metadata.name")},
+            {"name": "PATRONI_KUBERNETES_NAMESPACE", "value_from": field_of("metadata.namespace")},
+            {"name": "PATRONI_KUBERNETES_POD_IP", "value_from": field_of("status.podIP")},
+            {
+                "name": "PATRONI_POSTGRESQL_CONNECT_ADDRESS",
+                "value": f"$(PATRONI_KUBERNETES_POD_IP):{PORT}",
+            },
+            {
+                "name": "PATRONI_RESTAPI_CONNECT_ADDRESS",
+                "value": f"$(PATRONI_KUBERNETES_POD_IP):{REST_PORT}",
+            },
+        ],
+        "ports": [
+            {"name": "postgresql", "container_port": PORT},
+            {"name": "patroni", "container_port": REST_PORT},
+        ],
+        "startup_probe": pods.http_probe("/liveness", REST_PORT, 1, 120),
+        "readiness_probe": pods.http_probe("/readiness", REST_PORT, 1, 2),
+        "liveness_probe": pods.http_probe("/liveness", REST_PORT, 3, 4),
+        "resources": args.size.resources(),
+        "volume_mounts": [
+            {"name": "data", "mount_path": "/data"},
+            {"name": "configuration", "mount_path": "/conf", "read_only": True},
+            {"name": "tmp", "mount_path": "/tmp"},  # noqa: S108 - a volume of the pod's own
+        ],
+    }
