@@ -101,6 +101,7 @@ class Writer:
             raise Unavailable(
                 Code.NOT_LEADER, "another ledger writes, or none yet", retry_after_ms=500
             )
+        deciding.check_texts(command)
         ask = _Ask(command, asyncio.get_running_loop().create_future())
         try:
             self._queue.put_nowait(ask)

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 from pydantic import BaseModel, ConfigDict
 
-from plm.domain.errors import Code, Unavailable
+from plm.domain.errors import Code, Refused, Unavailable
 
 # After these the connection is of no more use and, in the middle of a commit, nobody knows the outcome.
 # InterfaceError is asyncpg's own word for a connection that is closed or closing.
@@ -84,13 +84,18 @@ async def open_pool(settings: PostgresSettings) -> AsyncIterator[Pool]:
 
 @asynccontextmanager
 async def reading(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection with one consistent view for several statements. Raises Unavailable when it is lost."""
+    """A connection with one consistent view for several statements. Raises Unavailable when it is lost.
+
+    Raises Refused for an argument that no column can hold, such as a text with a NUL character.
+    """
     try:
         async with (
             pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             yield connection
+    except asyncpg.DataError as error:
+        raise Refused(Code.INVALID_REQUEST, str(error)) from error
     except LOST as error:
         raise Unavailable(
             Code.LEDGER_UNAVAILABLE, f"Postgres: {error or type(error).__name__}"

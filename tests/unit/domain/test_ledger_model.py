@@ -5,6 +5,7 @@ from plm.domain import chain, deciding
 from plm.domain.books import Books, Changes
 from plm.domain.chain import Entry, Head, Verifier
 from plm.domain.deciding import Answer, Command
+from plm.domain.errors import PlmError
 from support.ledger_machine import Balances, LedgerMachine
 
 
@@ -18,7 +19,11 @@ class InMemory(LedgerMachine):
         self.now_ms = 0
 
     def ask(self, command: Command) -> Answer:
-        answer = deciding.decide(self.books, command, self.now_ms)
+        try:
+            answer = deciding.decide(self.books, command, self.now_ms)
+        except PlmError:
+            assert not self.books.changes, "a refusal changes nothing"
+            raise
         self._seal()
         return deciding.sealed(self.books, answer)
 

@@ -1,0 +1,201 @@
+"""A payment's course: which routes are taken, which holds count, what ends it, and that it ends once."""
+
+from dataclasses import replace
+
+import pytest
+from plm.domain import deciding
+from plm.domain.books import Books, Changes
+from plm.domain.deciding import Answer, Command
+from plm.domain.errors import Code, PlmError, Refused
+from plm.domain.mesh import LinkPolicy
+from plm.domain.orders import (
+    AttemptOrder,
+    CloseOrder,
+    DisableOrder,
+    HoldOrder,
+    Hop,
+    PostOrder,
+    RefuseOrder,
+    TransferOrder,
+)
+from plm.domain.payments import Attempt, AttemptState, HoldState, Payment, PaymentState
+from support import demo_mesh
+
+
+def ask(books: Books, *commands: Command, now_ms: int = 0) -> Answer:
+    for command in commands:
+        answer = deciding.decide(books, command, now_ms)
+    return answer
+
+
+def founded() -> Books:
+    books = Books()
+    ask(books, *demo_mesh.founding(10_000))
+    books.changes = Changes()
+    return books
+
+
+def refused(books: Books, command: Command, now_ms: int = 0) -> Code:
+    """The code of a refusal, once it is clear that it changed nothing."""
+    before = len(books.changes.drafts)
+    with pytest.raises(PlmError) as caught:
+        ask(books, command, now_ms=now_ms)
+    assert len(books.changes.drafts) == before
+    return caught.value.code
+
+
+def spent(books: Books) -> int:
+    return 10_000 - books.accounts["link/a/b"].posted
+
+
+OFFER = demo_mesh.attempt_order("p")
+FIRST, SECOND = OFFER.hops
+
+
+@pytest.mark.parametrize(
+    ("hops", "code"),
+    [
+        ((), Code.INVALID_REQUEST),
+        ((FIRST,), Code.INVALID_REQUEST),
+        ((SECOND,), Code.INVALID_REQUEST),
+        ((SECOND, FIRST), Code.INVALID_REQUEST),
+        ((FIRST, FIRST, SECOND), Code.INVALID_REQUEST),
+        ((FIRST, Hop("c", "d", 1000, LinkPolicy(300))), Code.INVALID_REQUEST),
+        ((FIRST, replace(SECOND, policy=LinkPolicy(99))), Code.POLICY_CHANGED),
+        ((Hop("a", "d", 1000, LinkPolicy(0)),), Code.POLICY_CHANGED),
+        ((replace(FIRST, amount=1000), SECOND), Code.INVALID_AMOUNT),
+        ((FIRST, replace(SECOND, amount=999)), Code.INVALID_AMOUNT),
+        ((replace(FIRST, amount=-1100), SECOND), Code.INVALID_AMOUNT),
+    ],
+)
+def test_a_route_is_a_path_of_known_links_with_amount_and_fees(
+    hops: tuple[Hop, ...], code: Code
+) -> None:
+    books = founded()
+    ask(books, demo_mesh.payment_order("p"))
+    assert refused(books, replace(OFFER, hops=hops)) is code
+
+
+@pytest.mark.parametrize("timeout_ms", [-1, 0, 30_001])
+def test_an_attempt_has_a_bounded_time(timeout_ms: int) -> None:
+    books = founded()
+    ask(books, demo_mesh.payment_order("p"))
+    assert refused(books, replace(OFFER, timeout_ms=timeout_ms)) is Code.INVALID_REQUEST
+
+
+def test_a_route_through_a_disabled_node_is_not_as_quoted() -> None:
+    books = founded()
+    ask(books, demo_mesh.payment_order("p"), DisableOrder("b"))
+    assert refused(books, OFFER) is Code.POLICY_CHANGED
+    ask(books, DisableOrder("d"))
+    assert refused(books, demo_mesh.payment_order("q")) is Code.UNKNOWN_NODE
+
+
+def test_a_post_names_all_holds_of_its_own_attempt() -> None:
+    books = founded()
+    ask(books, *demo_mesh.whole_payment("p")[:3])
+    whole = demo_mesh.post_order("p")
+    assert refused(books, whole) is Code.INVALID_REQUEST
+    ask(books, demo_mesh.hold_order("p", 1, 1))
+    for hold_ids in ((), whole.hold_ids[:1], whole.hold_ids[::-1], ("p/2/0", "p/2/1")):
+        assert refused(books, replace(whole, hold_ids=hold_ids)) is Code.INVALID_REQUEST
+    posted = ask(books, whole)
+    assert isinstance(posted, Attempt)
+    assert [hold.state for hold in posted.holds] == [HoldState.POSTED] * 2
+    assert spent(books) == 1100
+
+
+def test_a_late_post_meets_the_tombstone_and_a_late_close_the_posting() -> None:
+    """The race both ways: whoever comes first decides, and each is told the truth."""
+    books = founded()
+    ask(books, *demo_mesh.whole_payment("p")[:4], CloseOrder("p", 1, "slow"))
+    assert refused(books, demo_mesh.post_order("p")) is Code.ATTEMPT_CLOSED
+    assert (spent(books), books.accounts["link/a/b"].held) == (0, 0)
+    answer = ask(books, *demo_mesh.whole_payment("q"), CloseOrder("q", 1, "slow"))
+    assert isinstance(answer, Attempt)
+    assert answer.state is AttemptState.POSTED
+    assert spent(books) == 1100
+
+
+def test_an_attempt_closed_before_it_was_opened_stays_closed() -> None:
+    books = founded()
+    ask(books, demo_mesh.payment_order("p"), CloseOrder("p", 1, "never came"))
+    assert refused(books, OFFER) is Code.ATTEMPT_CLOSED
+    assert refused(books, demo_mesh.hold_order("p", 1, 0)) is Code.INVALID_REQUEST
+    assert refused(books, PostOrder("p", 1, (), "a")) is Code.ATTEMPT_CLOSED
+    ask(books, demo_mesh.attempt_order("p", 2, "acd"))
+
+
+def test_only_the_node_that_pays_holds_and_only_the_first_node_posts() -> None:
+    books = founded()
+    ask(books, *demo_mesh.whole_payment("p")[:2])
+    for owner in ("b", "d", "", "A"):
+        assert refused(books, HoldOrder("p", 1, 0, owner)) is Code.NOT_OWNER
+    ask(books, demo_mesh.hold_order("p", 1, 0), demo_mesh.hold_order("p", 1, 1))
+    for owner in ("b", "d", ""):
+        assert refused(books, replace(demo_mesh.post_order("p"), owner=owner)) is Code.NOT_OWNER
+
+
+def test_holds_expire_with_their_attempt() -> None:
+    books = founded()
+    ask(books, *demo_mesh.whole_payment("p")[:4], now_ms=1_000)
+    assert deciding.expired(books, 6_000) == []
+    assert refused(books, demo_mesh.post_order("p"), now_ms=6_001) is Code.ATTEMPT_CLOSED
+    for order in deciding.expired(books, 6_001):
+        ask(books, order, now_ms=6_001)
+    attempt = books.attempts["p", 1]
+    assert (attempt.state, attempt.close_reason) == (AttemptState.CLOSED, "expired")
+    assert [hold.state for hold in attempt.holds] == [HoldState.VOIDED] * 2
+    assert books.accounts["link/a/b"].held == 0
+    assert deciding.expired(books, 60_000) == []
+
+
+def test_a_settled_payment_takes_no_further_attempt() -> None:
+    books = founded()
+    ask(books, *demo_mesh.whole_payment("p"))
+    assert refused(books, demo_mesh.attempt_order("p", 2, "acd")) is Code.PAYMENT_ENDED
+    again = ask(books, RefuseOrder("p", "no_route", "late"))
+    assert isinstance(again, Payment)
+    assert again.state is PaymentState.SETTLED
+
+
+def test_a_refusal_is_kept_but_not_while_an_attempt_may_post() -> None:
+    books = founded()
+    ask(books, *demo_mesh.whole_payment("p")[:2])
+    refusal = RefuseOrder("p", "invalid_amount", "no")
+    assert refused(books, refusal) is Code.ATTEMPT_OPEN
+    answer = ask(books, CloseOrder("p", 1, "given up"), refusal, RefuseOrder("p", "other", "later"))
+    assert isinstance(answer, Payment)
+    assert (answer.state, answer.refusal_code) == (PaymentState.REFUSED, "invalid_amount")
+
+
+def test_attempts_are_bounded() -> None:
+    books = founded()
+    ask(books, demo_mesh.payment_order("p"))
+    for number in range(1, 33):
+        ask(books, demo_mesh.attempt_order("p", number), CloseOrder("p", number, "again"))
+    assert refused(books, demo_mesh.attempt_order("p", 33)) is Code.INVALID_REQUEST
+    assert refused(books, CloseOrder("p", 33, "again")) is Code.INVALID_REQUEST
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        TransferOrder("t\0", "link/a/b", "link/b/a", 1, "USD"),
+        replace(demo_mesh.payment_order("p"), client_id="\0"),
+        replace(demo_mesh.payment_order("p\0")),
+        CloseOrder("p", 1, "\0"),
+        CloseOrder("p", 1, "why", "\0"),
+        RefuseOrder("p", "code", "a\0b"),
+        replace(demo_mesh.node_order("a"), role="\0"),
+        AttemptOrder("\0", 1, (), 1),
+    ],
+)
+def test_a_text_that_no_column_can_hold_is_refused(command: Command) -> None:
+    with pytest.raises(Refused, match="NUL"):
+        deciding.check_texts(command)
+
+
+def test_usual_texts_pass() -> None:
+    for command in (*demo_mesh.founding(), *demo_mesh.whole_payment("p")):
+        deciding.check_texts(command)
