@@ -1,0 +1,86 @@
+"""`plm tools`: build what is missing into the cache, and show what each took."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from plmkit.console import Output, emit_json, emit_table, is_interactive, say
+from plmkit.state import find_places
+
+_EXAMPLES = """
+Examples:
+
+  plm tools                        build or find every tool; a second run takes less than a second
+
+  plm tools --with-test-servers    the servers that make test starts on this host too
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add `plm tools`."""
+    app.command("tools", epilog=_EXAMPLES)(tools)
+
+
+def tools(
+    with_test_servers: Annotated[
+        bool, typer.Option(help="Also Postgres, for tests on this host.")
+    ] = False,
+    output: Annotated[Output, typer.Option("-o", "--output", help="text or json.")] = Output.TEXT,
+) -> None:
+    """Build pinned tools from source, or use what fits on PATH. Interrupted, it goes on where it was."""
+    from plmkit.tools import ensure
+
+    places = find_places()
+    report = ensure(places, with_test_servers=with_test_servers, display=Progress())
+    if output is Output.JSON:
+        emit_json(
+            {
+                "bin": str(places.cache / "tools" / "bin"),
+                "families": [asdict(row) for row in report.rows],
+                "packagesInstalled": list(report.packages),
+                "notes": report.said,
+            }
+        )
+        return
+    rows = [
+        (row.family, row.version, row.source, f"{row.seconds:.0f}", f"{row.peak_mib}")
+        for row in report.rows
+    ]
+    emit_table(("TOOL", "VERSION", "SOURCE", "BUILD S", "PEAK MIB"), rows)
+
+
+class Progress:
+    """On a terminal one line that moves; elsewhere a line when a build begins and when it ends."""
+
+    def __init__(self) -> None:
+        self._status: Any = None
+        self._title = ""
+
+    def begin(self, what: str, number: int, total: int, last_s: float | None) -> None:
+        """A build begins."""
+        last = f", took {last_s:.0f} s last time" if last_s else ""
+        self._title = f"building {what} ({number} of {total}{last})"
+        if not is_interactive():
+            say(self._title)
+            return
+        from rich.console import Console
+
+        self._status = Console(stderr=True).status(self._title)
+        self._status.start()
+
+    def progress(self, packages: int, seconds: float) -> None:
+        """It goes on."""
+        if self._status is not None:
+            self._status.update(f"{self._title}: {packages} packages compiled, {seconds:.0f} s")
+
+    def end(self, what: str, seconds: float) -> None:
+        """It is done."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+        say(f"built {what} in {seconds:.0f} s")
+
+    def say(self, text: str) -> None:
+        """One line."""
+        say(text)

@@ -1,0 +1,162 @@
+"""The Go compiler: is it there, which version, and one build of one family, watched."""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from plmkit.console import ExitCode, KitError
+from plmkit.tools.recipes import Extra, Family
+
+VERSION_MIN = (1, 26)
+_WATCH_EVERY_S = 0.5
+_PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
+_LOG_LINES = 15
+
+# Told after each look: packages compiled so far, seconds so far.
+Progress = Callable[[int, float], None]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build took."""
+
+    seconds: float
+    peak_mib: int
+    packages: int
+
+
+def find_version() -> str:
+    """What `go` on PATH says. Raises KitError when there is none, or an old one."""
+    binary = shutil.which("go")
+    wanted = ".".join(str(part) for part in VERSION_MIN)
+    cure = f"install Go {wanted} or newer and put it on PATH: https://go.dev/dl"
+    if binary is None:
+        raise KitError("Go is missing", cure, ExitCode.UNFIT_ENVIRONMENT)
+    done = subprocess.run([binary, "env", "GOVERSION"], capture_output=True, text=True, check=False)
+    version = done.stdout.strip()
+    if parse_version(version) < VERSION_MIN:
+        raise KitError(f"Go is {version or 'broken'}", cure, ExitCode.UNFIT_ENVIRONMENT)
+    return version
+
+
+def parse_version(text: str) -> tuple[int, int]:
+    """Major and minor of `go1.26.8`; zeros for what is no version."""
+    parts = text.removeprefix("go").split(".")
+    numbers = [part for part in parts[:2] if part.isdigit()]
+    return (int(numbers[0]), int(numbers[1])) if len(numbers) == 2 else (0, 0)  # noqa: PLR2004 - major and minor
+
+
+def environment() -> dict[str, str]:
+    """Static binaries, pinned modules, no look at version control, the compiler that is there."""
+    return {
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "-buildvcs=false -mod=readonly -trimpath",
+    }
+
+
+def build(
+    family: Family, names: frozenset[str], folder: Path, into: Path, progress: Progress
+) -> Built:
+    """Build these programs of a family into a folder. A build that was killed goes on: the compiler keeps its cache.
+
+    Raises KitError with the compiler's last words.
+    """
+    wanted = [program for program in family.programs if program.name in names]
+    named = [each for each in wanted if each.package.rsplit("/", 1)[-1] == each.name]
+    # `go build -o folder/` names binaries after packages; the others need a run of their own.
+    runs = [(f"{into}/", [each.package for each in named])] if named else []
+    runs += [(str(into / each.name), [each.package]) for each in wanted if each not in named]
+    total = Built(0.0, 0, 0)
+    for target, packages in runs:
+        command = ["go", "build", "-v", "-ldflags", family.link_flags, "-o", target]
+        if family.tags:
+            command += ["-tags", family.tags]
+        total = _added(total, _run([*command, *packages], folder, total, progress))
+    return total
+
+
+def _added(before: Built, built: Built) -> Built:
+    return Built(
+        before.seconds + built.seconds,
+        max(before.peak_mib, built.peak_mib),
+        before.packages + built.packages,
+    )
+
+
+def copy_extra(extra: Extra, folder: Path, into: Path) -> None:
+    """Copy a file of a module that the family's go.mod pins."""
+    done = subprocess.run(
+        ["go", "list", "-m", "-json", extra.module],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    source = Path(json.loads(done.stdout)["Dir"]) / extra.path
+    target = into / source.name
+    target.write_bytes(source.read_bytes())
+    target.chmod(0o755)
+
+
+def _run(command: list[str], folder: Path, before: Built, progress: Progress) -> Built:
+    started = time.monotonic()
+    lines: list[str] = []
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    reader = threading.Thread(target=_collect, args=(process, lines), daemon=True)
+    reader.start()
+    peak = 0
+    try:
+        while True:
+            try:
+                code = process.wait(_WATCH_EVERY_S)
+                break
+            except subprocess.TimeoutExpired:
+                peak = max(peak, _session_mib(process.pid))
+                elapsed = time.monotonic() - started
+                progress(before.packages + len(lines), before.seconds + elapsed)
+    except BaseException:
+        os.killpg(process.pid, 9)
+        process.wait()
+        raise
+    reader.join()
+    if code != 0:
+        raise KitError(
+            f"{' '.join(command[:2])} in {folder.name} failed: " + "\n".join(lines[-_LOG_LINES:]),
+            "plm tools (what was compiled is kept)",
+        )
+    compiled = sum(1 for line in lines if not line.startswith("go: "))
+    return Built(time.monotonic() - started, peak, compiled)
+
+
+def _collect(process: subprocess.Popen[str], lines: list[str]) -> None:
+    assert process.stderr is not None  # noqa: S101 - asked for by PIPE
+    lines.extend(line.rstrip() for line in process.stderr)
+
+
+def _session_mib(session: int) -> int:
+    """Resident memory of all processes of a session."""
+    total = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rsplit(") ", 1)[1].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        if int(fields[3]) == session:
+            total += int(fields[21]) * _PAGE_KIB
+    return total // 1024
