@@ -1,0 +1,172 @@
+"""The ledger as the operator knows it: a mirror of its nodes and links, and the calls that change them."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import grpc
+import structlog
+from plm.domain.errors import Code, PlmError, Refused
+from plm.domain.mesh import Link, Node
+from plm.domain.orders import LinkOrder, NodeOrder
+from plm.transport.channels import Channels
+from plm.transport.errors import from_rpc
+from plm.wire import codec
+from plm.wire import plm_pb2 as pb
+from plm.wire.plm_pb2_grpc import LedgerStub
+
+from plmop.settings import LedgerSettings
+
+log = structlog.get_logger(__name__)
+
+# While the ledger is away, one question a second is asked for all nodes together.
+_ASK_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A definite no of the ledger to one registration, kept until the next resync so that it is not asked all day."""
+
+    order: NodeOrder | LinkOrder
+    code: Code
+    detail: str
+
+
+class Registrations:
+    """What the ledger has registered. One poll for all nodes keeps it fresh; our own calls update it at once."""
+
+    def __init__(self, channels: Channels, settings: LedgerSettings) -> None:
+        self._channels = channels
+        self._settings = settings
+        self._nodes: dict[str, Node] = {}
+        self._refusals: dict[str, dict[str, Refusal]] = {}
+        self.answers = False
+        self.problem = "it has not been asked yet"
+
+    def node(self, node_id: str) -> Node | None:
+        """A node as registered, with its links."""
+        return self._nodes.get(node_id)
+
+    def enabled(self) -> frozenset[str]:
+        """All nodes that are part of the mesh."""
+        return frozenset(name for name, node in self._nodes.items() if node.enabled)
+
+    def refusals(self, node_id: str) -> tuple[Refusal, ...]:
+        """What the ledger refused of a node and its links since the last resync."""
+        return tuple(self._refusals.get(node_id, {}).values())
+
+    def forget_refusals(self) -> Iterable[str]:
+        """Have everything refused asked again. Returns the nodes that are concerned."""
+        concerned = list(self._refusals)
+        self._refusals.clear()
+        return concerned
+
+    async def register_node(self, order: NodeOrder) -> None:
+        """Register a node. A refusal is remembered and not raised; Conflict and Unavailable are raised."""
+        request = pb.RegisterNodeRequest(
+            node_id=order.node_id,
+            role=order.role,
+            currency=order.currency,
+            object_uid=order.registration.object_uid,
+            generation=order.registration.generation,
+            links_to=order.links_to,
+        )
+        reply = await self._attempt(order.node_id, "", order, "RegisterNode", request)
+        if reply is None:
+            return
+        known = self._nodes.get(order.node_id)
+        links = known.links if known is not None else ()
+        kept = tuple(link for link in links if link.to_node in order.links_to)
+        self._nodes[order.node_id] = replace(codec.node_from_wire(reply), links=kept)
+
+    async def register_link(self, order: LinkOrder) -> None:
+        """Register a link. A refusal is remembered and not raised; Conflict and Unavailable are raised."""
+        request = pb.RegisterLinkRequest(
+            from_node=order.from_node,
+            to_node=order.to_node,
+            policy=codec.policy_to_wire(order.policy),
+            declared_volume=str(order.declared_volume),
+            object_uid=order.registration.object_uid,
+            generation=order.registration.generation,
+        )
+        reply = await self._attempt(order.from_node, order.to_node, order, "RegisterLink", request)
+        if reply is not None:
+            self._put_link(codec.link_from_wire(reply))
+
+    def _put_link(self, link: Link) -> None:
+        node = self._nodes.get(link.from_node)
+        if node is not None:
+            others = [other for other in node.links if other.to_node != link.to_node]
+            links = tuple(sorted((*others, link), key=lambda each: each.to_node))
+            self._nodes[link.from_node] = replace(node, links=links)
+
+    async def disable(self, node_id: str) -> None:
+        """Take a node whose object is gone out of the mesh. Its money stays."""
+        await self._call("DisableNode", pb.DisableNodeRequest(node_id=node_id))
+        node = self._nodes.get(node_id)
+        if node is not None:
+            self._nodes[node_id] = replace(node, enabled=False)
+        self._refusals.pop(node_id, None)
+        log.info("Disabled node whose object is gone", node=node_id)
+
+    async def _attempt(
+        self, node_id: str, what: str, order: NodeOrder | LinkOrder, method: str, request: object
+    ) -> Any:
+        refusals = self._refusals.setdefault(node_id, {})
+        try:
+            reply = await self._call(method, request)
+        except Refused as error:
+            refusals[what] = Refusal(order, error.code, error.detail)
+            log.warning("Ledger refused registration", node=node_id, link_to=what, why=str(error))
+            return None
+        refusals.pop(what, None)
+        if not refusals:
+            del self._refusals[node_id]
+        return reply
+
+    async def refresh(self) -> frozenset[str]:
+        """Ask for all nodes. Returns those that changed: the ones whose status may have to be written."""
+        before, answered_before = self._nodes, self.answers
+        reply = await self._call("ListNodes", pb.ListNodesRequest())
+        nodes = [codec.node_from_wire(record) for record in reply.nodes]
+        self._nodes = {node.node_id: _sorted(node) for node in nodes}
+        self.answers, self.problem = True, ""
+        if not answered_before:
+            log.info("Reached the ledger", nodes=len(nodes))
+        names = self._nodes.keys() | before.keys()
+        return frozenset(name for name in names if self._nodes.get(name) != before.get(name))
+
+    async def follow(
+        self, every_s: float, changed: Callable[[frozenset[str]], None], back: Callable[[], None]
+    ) -> None:
+        """Refresh for ever. `changed` hears of nodes that changed, `back` when the ledger answers or falls silent."""
+        while True:
+            answered_before = self.answers
+            try:
+                changed(await self.refresh())
+            except PlmError as error:
+                self._fell_silent(error)
+            except OSError as error:
+                # Our own certificate is not there yet: no CA.
+                self._fell_silent(error)
+            if self.answers != answered_before:
+                back()
+            await asyncio.sleep(every_s if self.answers else _ASK_AGAIN_S)
+
+    def _fell_silent(self, error: Exception) -> None:
+        if self.answers:
+            log.warning("Lost the ledger", problem=str(error))
+        self.answers, self.problem = False, str(error)
+
+    async def _call(self, method: str, request: object) -> Any:
+        channel = self._channels.channel(self._settings.target, self._settings.server_name)
+        call = getattr(LedgerStub(channel), method)
+        try:
+            return await call(request, timeout=self._settings.timeout_s)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error, Code.LEDGER_UNAVAILABLE) from error
+
+
+def _sorted(node: Node) -> Node:
+    return replace(node, links=tuple(sorted(node.links, key=lambda link: link.to_node)))

@@ -1,0 +1,69 @@
+"""What the operator is told from outside."""
+
+from pathlib import Path
+
+from plm.transport.tls import TlsSettings
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class LedgerSettings(BaseModel):
+    """Where the ledger is, which name its certificate must carry, and how long we wait for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    target: str = "ledger:7443"
+    server_name: str = "ledger"
+    timeout_s: PositiveFloat = 5.0
+
+
+class LeaseSettings(BaseModel):
+    """Leadership: one of several replicas acts. Handover takes at most duration_s + retry_s after a kill."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = "plm-operator"
+    duration_s: PositiveInt = 10
+    renew_s: PositiveFloat = 2.5
+    retry_s: PositiveFloat = 1.0
+
+
+class OperatorSettings(BaseSettings):
+    """Environment PLM_*, nested by a double underscore."""
+
+    model_config = SettingsConfigDict(env_prefix="PLM_", env_nested_delimiter="__", frozen=True)
+
+    namespace: str = "plm"
+    pod_name: str = "plm-operator"
+    deployment_name: str = "plm-operator"
+
+    node_image: str
+    node_service_account: str = "mesh-node"
+    node_resources: dict[str, dict[str, str]] = {
+        "requests": {"cpu": "10m", "memory": "48Mi"},
+        "limits": {"memory": "128Mi"},
+    }
+    node_queue_max: PositiveInt = 256
+    node_port: PositiveInt = 7443
+    debug_enabled: bool = False
+
+    ledger: LedgerSettings = LedgerSettings()
+    lease: LeaseSettings = LeaseSettings()
+    # Our own certificate: written by ourselves, into memory that nobody else mounts.
+    tls: TlsSettings = TlsSettings(directory=Path("/var/run/plm/tls"))
+
+    service_certificates: tuple[str, ...] = ()
+    edge_addresses: tuple[str, ...] = ()
+    leaf_lifetime_s: PositiveInt = 3600
+    # How long a new CA is trusted everywhere before anything is signed by it: longer than kubelet takes to
+    # carry a changed Secret into every pod.
+    trust_settle_s: PositiveFloat = 150.0
+
+    workers_max: PositiveInt = 8
+    resync_s: PositiveFloat = 60.0
+    ledger_poll_s: PositiveFloat = 10.0
+    watch_silence_s_max: PositiveFloat = 90.0
+    stuck_after_s: PositiveFloat = 30.0
+
+    http_port: int = 8080
+    log_level: str = "info"

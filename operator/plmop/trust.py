@@ -1,0 +1,220 @@
+"""The CA and what hangs on it: whom all trust, the certificates of services and of the operator, issuing for nodes."""
+
+import base64
+import datetime as dt
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+from plm.domain import ids
+
+from plmop import certificates
+from plmop.actions import MANAGED_BY, Issue, Manifest, Names
+from plmop.certificates import Authority, BadSecret, Leaf, Trust
+from plmop.cluster import Cluster
+from plmop.mirror import Mirror
+from plmop.settings import OperatorSettings
+
+log = structlog.get_logger(__name__)
+
+CA_SECRET = "plm-ca"  # noqa: S105 - the name of a Secret
+TRUST_SECRET = "plm-trust"  # noqa: S105 - the name of a Secret
+_SINCE = "plm.dev/trusted-since"
+_OWN = "operator"
+
+
+def dns_names(service: str, namespace: str) -> tuple[str, ...]:
+    """Every name under which a Service of this namespace is called."""
+    return (
+        service,
+        f"{service}.{namespace}",
+        f"{service}.{namespace}.svc",
+        f"{service}.{namespace}.svc.cluster.local",
+    )
+
+
+class TrustKeeper:
+    """Reads plm-ca, keeps plm-trust and the services' Secrets, and issues leaf certificates."""
+
+    def __init__(self, cluster: Cluster, mirror: Mirror, settings: OperatorSettings) -> None:
+        self._cluster = cluster
+        self._mirror = mirror
+        self._settings = settings
+        self._owner: dict[str, Any] | None = None
+        self._own: Leaf | None = None
+        self._since_s = 0.0
+        self.authority: Authority | None = None
+        self.problem = f"there is no Secret {CA_SECRET}"
+
+    @property
+    def settled_at_s(self) -> float:
+        """From when on the CA may sign what another signed before."""
+        return self._since_s + self._settings.trust_settle_s if self._since_s else 0.0
+
+    def read_leaf(self, secret: Manifest | None) -> Leaf | None:
+        """The certificate in a Secret; None when there is none, or none that anybody could use."""
+        if secret is None or self.authority is None:
+            return None
+        try:
+            return certificates.read_leaf(secret, self.authority)
+        except BadSecret:
+            return None
+
+    async def refresh(self) -> bool:
+        """Take in plm-ca as it is now and put right all that hangs on it. Returns whether authorities changed."""
+        before = self.authority
+        try:
+            self.authority = await self._read()
+            self.problem = ""
+        except BadSecret as error:
+            if str(error) != self.problem:
+                log.warning("Found no usable CA", problem=str(error))
+            self.authority, self.problem = None, str(error)
+            return before is not None
+        for service in self._settings.service_certificates:
+            await self._keep_service(service, self.authority)
+        self._keep_own(self.authority)
+        return before is None or (before.certificate, before.trusted) != (
+            self.authority.certificate,
+            self.authority.trusted,
+        )
+
+    async def _read(self) -> Authority:
+        secret = self._mirror.get("Secret", CA_SECRET)
+        if secret is None:
+            raise BadSecret(f"there is no Secret {CA_SECRET}")
+        authority = certificates.read_authority(secret)
+        known = self._known_trust()
+        trust = certificates.next_trust(
+            authority.trusted,
+            known,
+            now_s=_now().timestamp(),
+            lifetime_s=self._settings.leaf_lifetime_s,
+        )
+        self._since_s = trust.since_s
+        authority = Authority(authority.certificate, authority.key, trust.authorities)
+        if known != trust:
+            await self._store_trust(authority, trust)
+        return authority
+
+    def _known_trust(self) -> Trust | None:
+        secret = self._mirror.get("Secret", TRUST_SECRET)
+        if secret is None:
+            return None
+        try:
+            since_s = float(secret["metadata"]["annotations"][_SINCE])
+            bundle = certificates.data_of(secret)["ca.crt"].decode()
+            return Trust(certificates.split_bundle(bundle), since_s)
+        except (BadSecret, KeyError, ValueError):
+            return None  # somebody spoilt it: what plm-ca says is all that is left
+
+    async def _store_trust(self, authority: Authority, trust: Trust) -> None:
+        manifest = await self._secret(TRUST_SECRET, "Opaque")
+        manifest["metadata"]["annotations"] = {_SINCE: repr(trust.since_s)}
+        manifest["data"] = certificates.encode({"ca.crt": authority.bundle})
+        self._mirror.saw("Secret", await self._cluster.apply(manifest))
+        log.info("Changed whom all trust", authorities=len(trust.authorities))
+
+    async def _keep_service(self, service: str, authority: Authority) -> None:
+        name = f"{service}-tls"
+        manifest = await self._secret(name, "kubernetes.io/tls")
+        leaf = self.read_leaf(self._mirror.get("Secret", name))
+        action = certificates.due(
+            leaf,
+            Issue(manifest, self.names(service), ""),
+            authority.bundle,
+            now_s=_now().timestamp(),
+            settled_at_s=self.settled_at_s,
+        )
+        if action is not None:
+            await self.carry_out(action)
+
+    def names(self, service: str) -> Names:
+        """What a service's certificate is good for. The edge is also called from outside."""
+        dns = dns_names(service, self._settings.namespace)
+        spiffe = ids.service_spiffe(service)
+        if service == "edge":
+            return Names(spiffe, (*dns, "localhost"), self._settings.edge_addresses)
+        return Names(spiffe, dns)
+
+    async def carry_out(self, action: Issue) -> None:
+        """Issue a certificate, or carry the present one over under a new bundle."""
+        if self.authority is None:
+            return
+        name = action.manifest["metadata"]["name"]
+        if action.why:
+            data = self._issue(self.authority, action.names)
+        else:
+            present = self._mirror.get("Secret", name) or {}
+            data = {
+                **present.get("data", {}),
+                **certificates.encode({"ca.crt": self.authority.bundle}),
+            }
+        self._mirror.saw("Secret", await self._cluster.apply({**action.manifest, "data": data}))
+        log.info("Wrote certificate Secret", secret=name, why=action.why or "the CAs changed")
+
+    def _issue(self, authority: Authority, names: Names) -> dict[str, str]:
+        return certificates.issue(
+            authority, names, now=_now(), lifetime_s=self._settings.leaf_lifetime_s
+        )
+
+    def _keep_own(self, authority: Authority) -> None:
+        own = self._own
+        if own is not None and own.bundle == authority.bundle:
+            why = certificates.why_due(
+                own, own.names, now_s=_now().timestamp(), settled_at_s=self.settled_at_s
+            )
+            if not why:
+                return
+        data = self._issue(authority, self.names(_OWN))
+        files = {name: base64.b64decode(text) for name, text in data.items()}
+        write_files(self._settings.tls.directory, files)
+        self._own = certificates.read_leaf({"metadata": {"name": _OWN}, "data": data}, authority)
+
+    async def _secret(self, name: str, kind: str) -> dict[str, Any]:
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "labels": MANAGED_BY, **await self._find_owner()},
+            "type": kind,
+        }
+
+    async def _find_owner(self) -> dict[str, Any]:
+        """The operator's own Deployment: what hangs on no MeshNode goes when the operator is uninstalled."""
+        if self._owner is None:
+            name = self._settings.deployment_name
+            found = await self._cluster.get("Deployment", name)
+            self._owner = {} if found is None else {"ownerReferences": [_reference(found)]}
+        return self._owner
+
+
+def _reference(deployment: Manifest) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "name": deployment["metadata"]["name"],
+        "uid": deployment["metadata"]["uid"],
+    }
+
+
+def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Replace the files of a folder at once, the way kubelet does: readers follow the link `..data`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    link = directory / "..data"
+    old = link.resolve() if link.is_symlink() else None
+    fresh = Path(tempfile.mkdtemp(prefix="..", dir=directory))
+    for name, content in files.items():
+        (fresh / name).touch(mode=0o600)
+        (fresh / name).write_bytes(content)
+    staged = directory / "..data_new"
+    staged.symlink_to(fresh.name)
+    staged.replace(link)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
