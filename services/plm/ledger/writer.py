@@ -236,7 +236,8 @@ def _forget(term: _Term, asks: list[_Ask]) -> None:
         if payment_id is not None:
             term.recent[payment_id] = None
             term.recent.move_to_end(payment_id)
-    while len(term.recent) > _REMEMBERED_MAX:
+    # Each is looked at once: were all of them open, looking on would not end.
+    for _look in range(len(term.recent) - _REMEMBERED_MAX):
         payment_id, _ = term.recent.popitem(last=False)
         last = term.books.attempts_last.get(payment_id, 0)
         if (payment_id, last) in term.books.deadlines:

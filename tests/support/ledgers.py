@@ -1,0 +1,131 @@
+"""Ledgers for tests on a real Postgres: a database of one's own, a writer that leads, and a look at the rows."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from plm.domain.deciding import Answer, Command
+from plm.ledger.outbox import OutboxPublisher
+from plm.ledger.reading import Reader, Verdict
+from plm.ledger.writer import Writer, wall_clock_ms
+from plm.stores.nats import Bus, NatsSettings, open_bus
+from plm.stores.postgres import PostgresSettings, open_pool
+from support.postgres import PostgresServer
+from support.waiting import until
+
+_LEAD_S = 15.0
+_RELEASE_S = 10.0
+_LOOK_AGAIN_S = 0.02
+# What a refused command must leave as it was. The outbox too: nothing is told of what did not happen.
+_TABLES = (
+    "entries", "accounts", "transfers", "payments", "attempts", "holds", "nodes", "links", "outbox",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Database:
+    """One migrated database."""
+
+    server: PostgresServer
+    name: str
+
+    @property
+    def ledger(self) -> PostgresSettings:
+        return self.server.ledger.model_copy(update={"database": self.name})
+
+    @property
+    def superuser(self) -> PostgresSettings:
+        return self.server.superuser.model_copy(update={"database": self.name})
+
+    async def run(self, sql: str, *arguments: object) -> list[Any]:
+        """Rows of one statement by the superuser, who may do anything."""
+        return await run(self.superuser, sql, *arguments)
+
+    async def rows(self) -> dict[str, list[str]]:
+        """Every row of every table, as text."""
+        found = {}
+        for table in _TABLES:
+            rows = await self.run(f"SELECT t::text AS row FROM {table} t ORDER BY 1")  # noqa: S608 - names are ours
+            found[table] = [row["row"] for row in rows]
+        return found
+
+    async def balance(self, account_id: str) -> tuple[int, int]:
+        """Posted and held."""
+        rows = await self.run("SELECT * FROM accounts WHERE account_id = $1", account_id)
+        return int(rows[0]["posted"]), int(rows[0]["held"])
+
+    async def until_released(self, account_id: str) -> None:
+        """Wait until nothing is held on an account."""
+        async with asyncio.timeout(_RELEASE_S):
+            while (await self.balance(account_id))[1]:  # noqa: ASYNC110 - a row sets no event
+                await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+async def run(settings: PostgresSettings, sql: str, *arguments: object) -> list[Any]:
+    """Rows of one statement on a connection of its own."""
+    connection = await asyncpg.connect(
+        host=settings.host,
+        port=settings.port,
+        database=settings.database,
+        user=settings.user,
+        password=settings.password(),
+    )
+    try:
+        return list(await connection.fetch(sql, *arguments))
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def running_writer(
+    settings: PostgresSettings, clock_ms: Callable[[], int] = wall_clock_ms
+) -> AsyncIterator[Writer]:
+    """A writer whose task runs; it may lead or stand by."""
+    writer = Writer(settings, clock_ms=clock_ms)
+    task = asyncio.create_task(writer.run())
+    try:
+        yield writer
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def leading_writer(
+    settings: PostgresSettings, clock_ms: Callable[[], int] = wall_clock_ms
+) -> AsyncIterator[Writer]:
+    """A writer that leads."""
+    async with running_writer(settings, clock_ms) as writer:
+        await until(lambda: writer.leads, _LEAD_S, "the writer leads")
+        yield writer
+
+
+async def ask_all(writer: Writer, commands: Iterable[Command]) -> Answer:
+    """One after the other; the last one's answer."""
+    for command in commands:
+        answer = await writer.submit(command)
+    return answer
+
+
+@asynccontextmanager
+async def running_outbox(database: Database, bus: Bus, writer: Writer) -> AsyncIterator[None]:
+    """The outbox is carried to the bus."""
+    async with open_pool(database.ledger) as pool:
+        task = asyncio.create_task(OutboxPublisher(pool, bus, writer).run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def verify(database: Database, nats_url: str) -> Verdict:
+    """What `plm verify ledger` says."""
+    async with (
+        open_bus(NatsSettings(url=nats_url)) as bus,
+        open_pool(database.ledger) as pool,
+    ):
+        return await Reader(pool, bus).verify()
