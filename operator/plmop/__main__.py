@@ -19,16 +19,18 @@ from plmop.leadership import Leadership
 from plmop.mesh_node import health
 from plmop.mesh_node.controller import Controller
 from plmop.mesh_node.handlers import Watcher, build_registry, watch_settings
-from plmop.mesh_node.manifests import Frame, Owner
+from plmop.mesh_node.manifests import Frame
 from plmop.mesh_node.plan import Health
 from plmop.mesh_node.reconcile import Reconciler
 from plmop.mirror import Mirror
 from plmop.queue import WorkQueue
-from plmop.registrations import Registrations
+from plmop.registrations import Registrations, ledger_call
 from plmop.settings import OperatorSettings
 from plmop.trust import TrustKeeper
 
 log = structlog.get_logger(__name__)
+
+_TAKE_UP_AGAIN_S = 1.0
 
 
 def frame_of(settings: OperatorSettings) -> Frame:
@@ -46,10 +48,9 @@ def frame_of(settings: OperatorSettings) -> Frame:
     )
 
 
-async def ask_health(channels: Channels, port: int, question: AskHealth) -> Health:
+async def ask_health(channels: Channels, target: str, question: AskHealth) -> Health:
     """Ask a node at its Service."""
-    target = f"{Owner(question.node_id, '').child}:{port}"
-    return await health.ask(channels, question, target)
+    return await health.ask(channels, question, target.format(node_id=question.node_id))
 
 
 async def lead_for_ever(leadership: Leadership, controller: Controller) -> None:
@@ -63,6 +64,9 @@ async def lead_for_ever(leadership: Leadership, controller: Controller) -> None:
             await asyncio.wait({acting, keeping}, return_when=asyncio.FIRST_COMPLETED)
             if acting.done():
                 acting.result()
+        except ClusterError as error:
+            log.warning("Failed to take up the work", problem=str(error))
+            await asyncio.sleep(_TAKE_UP_AGAIN_S)
         finally:
             metrics.LEADER.set(0)
             for task in (acting, keeping):
@@ -81,8 +85,8 @@ async def main() -> None:
     cluster = unguarded.guarded(leadership.holds)
     channels = Channels(settings.tls)
     trust = TrustKeeper(cluster, mirror, settings)
-    registrations = Registrations(channels, settings.ledger)
-    ask = partial(ask_health, channels, settings.node_port)
+    registrations = Registrations(ledger_call(channels, settings.ledger))
+    ask = partial(ask_health, channels, settings.node_target)
     reconciler = Reconciler(cluster, mirror, trust, registrations, queue, frame_of(settings), ask)
     controller = Controller(settings, cluster, mirror, queue, trust, registrations, reconciler)
     metrics.QUEUE_DEPTH.set_function(lambda: queue.depth)

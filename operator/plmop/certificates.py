@@ -29,6 +29,10 @@ class Authority:
     key: SigningKey
     trusted: frozenset[str]
 
+    def is_same(self, other: "Authority") -> bool:
+        """Whether both sign and trust alike."""
+        return (self.certificate, self.trusted) == (other.certificate, other.trusted)
+
     @property
     def bundle(self) -> str:
         """All trusted authorities as one PEM text, always in the same order."""
@@ -109,6 +113,7 @@ def next_trust(
     """Whom to trust from now on. What plm-ca names at once; what it names no more for one more leaf lifetime."""
     if known is None:
         return Trust(declared, 0.0)
+    declared = frozenset(text for text in declared if _end_s(text) > now_s)
     alive = frozenset(text for text in known.authorities if _end_s(text) > now_s)
     if not declared <= alive:
         return Trust(declared | alive, now_s)

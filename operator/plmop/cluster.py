@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 from lightkube import ApiError, AsyncClient, KubeConfig
@@ -14,6 +14,7 @@ from lightkube.generic_resource import (
 )
 from lightkube.types import PatchType
 
+from plmop import metrics
 from plmop.actions import FIELD_MANAGER, GROUP, VERSION, Manifest
 
 _CONFLICT = 409
@@ -70,8 +71,36 @@ class ClusterError(Exception):
         return self.status == _MISSING
 
 
-class Cluster:
-    """One namespace of a cluster. Raises ClusterError."""
+class Cluster(Protocol):
+    """One namespace of a cluster, as the operator uses it. Raises ClusterError."""
+
+    async def list_all(self, kind: str) -> tuple[list[Manifest], int]:
+        """All objects of a kind, and the version at which they were read."""
+
+    async def get(self, kind: str, name: str) -> Manifest | None:
+        """One object; None when it is not there."""
+
+    async def apply(self, manifest: Manifest) -> Manifest:
+        """Server-side apply: our fields become ours again, everybody else's stay. Returns the object as it is now."""
+
+    async def apply_status(self, kind: str, name: str, status: Mapping[str, Any]) -> Manifest:
+        """Server-side apply of a status: the whole of it is ours."""
+
+    async def delete(self, kind: str, name: str, uid: str) -> None:
+        """Delete this very object; gone already is fine, and a successor stays."""
+
+    async def tell(self, event: Manifest) -> None:
+        """Create an Event."""
+
+    async def create_lease(self, lease: Manifest) -> Manifest:
+        """Create a Lease; a conflict when another was faster."""
+
+    async def replace_lease(self, lease: Manifest) -> Manifest:
+        """Replace a Lease as it was read; a conflict when somebody wrote in between."""
+
+
+class ApiCluster:
+    """The Cluster behind an API server. With `may_write`, it refuses to write while that says no: a leader's fence."""
 
     def __init__(
         self, client: AsyncClient, namespace: str, may_write: Callable[[], bool] = lambda: True
@@ -81,9 +110,9 @@ class Cluster:
         self._namespace = namespace
         self._may_write = may_write
 
-    def guarded(self, may_write: Callable[[], bool]) -> "Cluster":
-        """The same cluster, which refuses to write while `may_write` says no: two leaders must never both act."""
-        return Cluster(self._client, self._namespace, may_write)
+    def guarded(self, may_write: Callable[[], bool]) -> "ApiCluster":
+        """The same cluster behind a fence: two leaders must never both act."""
+        return ApiCluster(self._client, self._namespace, may_write)
 
     async def list_all(self, kind: str) -> tuple[list[Manifest], int]:
         """All objects of a kind, and the version at which they were read."""
@@ -124,6 +153,7 @@ class Cluster:
 
     async def _patch(self, what: str, resource: Any, name: str, body: Manifest) -> Manifest:
         self._check_leading(what)
+        metrics.WRITES.labels(body["kind"], "patch").inc()
         try:
             answer = await self._client.patch(
                 resource,
@@ -144,6 +174,7 @@ class Cluster:
         if found is None or found["metadata"]["uid"] != uid:
             return
         self._check_leading(f"deleting {kind} {name}")
+        metrics.WRITES.labels(kind, "delete").inc()
         try:
             await self._client.delete(_resource(kind), name, namespace=self._namespace)
         except httpx2.HTTPError as error:
@@ -162,6 +193,7 @@ class Cluster:
     async def replace_lease(self, lease: Manifest) -> Manifest:
         """Replace a Lease as it was read; a conflict when somebody wrote in between."""
         resource, name = _resource("Lease"), lease["metadata"]["name"]
+        metrics.WRITES.labels("Lease", "update").inc()
         try:
             answer = await self._client.replace(
                 resource(lease), namespace=self._namespace, field_manager=FIELD_MANAGER
@@ -171,6 +203,7 @@ class Cluster:
         return _plain(answer)
 
     async def _create(self, kind: str, manifest: Manifest) -> Manifest:
+        metrics.WRITES.labels(kind, "create").inc()
         try:
             answer = await self._client.create(
                 _resource(kind)(manifest), namespace=self._namespace, field_manager=FIELD_MANAGER
@@ -188,12 +221,12 @@ class Cluster:
         await self._client.close()
 
 
-def open_cluster(namespace: str) -> Cluster:
+def open_cluster(namespace: str) -> ApiCluster:
     """The cluster that we run in, or the one that KUBECONFIG names."""
     # Proxies are for the internet: the API server is next door.
     config = KubeConfig.from_env().get()
     client = AsyncClient(config, namespace, httpx2.Timeout(10.0), trust_env=False)
-    return Cluster(client, namespace)
+    return ApiCluster(client, namespace)
 
 
 def _resource(kind: str) -> Any:

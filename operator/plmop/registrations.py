@@ -1,7 +1,7 @@
 """The ledger as the operator knows it: a mirror of its nodes and links, and the calls that change them."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,10 @@ log = structlog.get_logger(__name__)
 _ASK_AGAIN_S = 1.0
 
 
+# One call of the ledger's protocol: method and request in, reply out. Raises PlmError.
+Call = Callable[[str, object], Awaitable[Any]]
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A definite no of the ledger to one registration, kept until the next resync so that it is not asked all day."""
@@ -36,9 +40,8 @@ class Refusal:
 class Registrations:
     """What the ledger has registered. One poll for all nodes keeps it fresh; our own calls update it at once."""
 
-    def __init__(self, channels: Channels, settings: LedgerSettings) -> None:
-        self._channels = channels
-        self._settings = settings
+    def __init__(self, call: Call) -> None:
+        self._call = call
         self._nodes: dict[str, Node] = {}
         self._refusals: dict[str, dict[str, Refusal]] = {}
         self.answers = False
@@ -159,13 +162,18 @@ class Registrations:
             log.warning("Lost the ledger", problem=str(error))
         self.answers, self.problem = False, str(error)
 
-    async def _call(self, method: str, request: object) -> Any:
-        channel = self._channels.channel(self._settings.target, self._settings.server_name)
-        call = getattr(LedgerStub(channel), method)
+
+def ledger_call(channels: Channels, settings: LedgerSettings) -> Call:
+    """Calls to the real ledger, under mutual TLS."""
+
+    async def call(method: str, request: object) -> Any:
+        channel = channels.channel(settings.target, settings.server_name)
         try:
-            return await call(request, timeout=self._settings.timeout_s)
+            return await getattr(LedgerStub(channel), method)(request, timeout=settings.timeout_s)
         except grpc.aio.AioRpcError as error:
             raise from_rpc(error, Code.LEDGER_UNAVAILABLE) from error
+
+    return call
 
 
 def _sorted(node: Node) -> Node:

@@ -45,6 +45,7 @@ class OperatorSettings(BaseSettings):
     }
     node_queue_max: PositiveInt = 256
     node_port: PositiveInt = 7443
+    node_target: str = "node-{node_id}:7443"
     debug_enabled: bool = False
 
     ledger: LedgerSettings = LedgerSettings()

@@ -4,7 +4,8 @@ import base64
 import datetime as dt
 import shutil
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,15 @@ def dns_names(service: str, namespace: str) -> tuple[str, ...]:
 class TrustKeeper:
     """Reads plm-ca, keeps plm-trust and the services' Secrets, and issues leaf certificates."""
 
-    def __init__(self, cluster: Cluster, mirror: Mirror, settings: OperatorSettings) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        mirror: Mirror,
+        settings: OperatorSettings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
+        self._leaves: dict[str, tuple[Manifest, Authority, Leaf | None]] = {}
         self._cluster = cluster
         self._mirror = mirror
         self._settings = settings
@@ -58,29 +67,34 @@ class TrustKeeper:
         """The certificate in a Secret; None when there is none, or none that anybody could use."""
         if secret is None or self.authority is None:
             return None
+        name = secret["metadata"]["name"]
+        read = self._leaves.get(name)
+        if read is not None and read[0] is secret and read[1] is self.authority:
+            return read[2]
         try:
-            return certificates.read_leaf(secret, self.authority)
+            leaf = certificates.read_leaf(secret, self.authority)
         except BadSecret:
-            return None
+            leaf = None
+        self._leaves[name] = (secret, self.authority, leaf)
+        return leaf
 
     async def refresh(self) -> bool:
         """Take in plm-ca as it is now and put right all that hangs on it. Returns whether authorities changed."""
         before = self.authority
         try:
-            self.authority = await self._read()
-            self.problem = ""
+            found = await self._read()
         except BadSecret as error:
             if str(error) != self.problem:
                 log.warning("Found no usable CA", problem=str(error))
             self.authority, self.problem = None, str(error)
             return before is not None
+        is_news = before is None or not found.is_same(before)
+        if is_news:
+            self.authority, self.problem = found, ""
         for service in self._settings.service_certificates:
-            await self._keep_service(service, self.authority)
-        self._keep_own(self.authority)
-        return before is None or (before.certificate, before.trusted) != (
-            self.authority.certificate,
-            self.authority.trusted,
-        )
+            await self._keep_service(service, found)
+        self._keep_own(found)
+        return is_news
 
     async def _read(self) -> Authority:
         secret = self._mirror.get("Secret", CA_SECRET)
@@ -91,7 +105,7 @@ class TrustKeeper:
         trust = certificates.next_trust(
             authority.trusted,
             known,
-            now_s=_now().timestamp(),
+            now_s=self._clock(),
             lifetime_s=self._settings.leaf_lifetime_s,
         )
         self._since_s = trust.since_s
@@ -126,7 +140,7 @@ class TrustKeeper:
             leaf,
             Issue(manifest, self.names(service), ""),
             authority.bundle,
-            now_s=_now().timestamp(),
+            now_s=self._clock(),
             settled_at_s=self.settled_at_s,
         )
         if action is not None:
@@ -157,15 +171,15 @@ class TrustKeeper:
         log.info("Wrote certificate Secret", secret=name, why=action.why or "the CAs changed")
 
     def _issue(self, authority: Authority, names: Names) -> dict[str, str]:
-        return certificates.issue(
-            authority, names, now=_now(), lifetime_s=self._settings.leaf_lifetime_s
-        )
+        now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
+        lifetime_s = self._settings.leaf_lifetime_s
+        return certificates.issue(authority, names, now=now, lifetime_s=lifetime_s)
 
     def _keep_own(self, authority: Authority) -> None:
         own = self._own
         if own is not None and own.bundle == authority.bundle:
             why = certificates.why_due(
-                own, own.names, now_s=_now().timestamp(), settled_at_s=self.settled_at_s
+                own, own.names, now_s=self._clock(), settled_at_s=self.settled_at_s
             )
             if not why:
                 return
@@ -214,7 +228,3 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
     staged.replace(link)
     if old is not None:
         shutil.rmtree(old, ignore_errors=True)
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)

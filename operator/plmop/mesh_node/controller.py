@@ -78,7 +78,6 @@ class Controller:
         for kind in MIRRORED:
             found, version = await self.cluster.list_all(kind)
             differing = self.mirror.replace(kind, found, version)
-            metrics.MISSED.labels(kind).inc(len(differing))
             missed += [f"{kind} {name}" for name in differing]
         return missed
 
@@ -101,6 +100,8 @@ class Controller:
             except ClusterError as error:
                 log.warning("Failed to resync", problem=str(error))
                 continue
+            for what in missed:
+                metrics.MISSED.labels(what.split()[0]).inc()
             if missed:
                 log.info("Resync brought news", objects=missed[:10], count=len(missed))
             self.registrations.forget_refusals()

@@ -243,9 +243,9 @@ def link_order(owner: Owner, spec: MeshNodeSpec, link: Link) -> LinkOrder:
     )
 
 
-def event(owner: Owner, namespace: str, verdict: Verdict, now: dt.datetime) -> Manifest:
+def event(owner: Owner, namespace: str, verdict: Verdict, now_s: float) -> Manifest:
     """An Event that tells of a transition."""
-    at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    at = dt.datetime.fromtimestamp(now_s, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     is_warning = verdict.is_stalled or verdict.phase is Phase.DEGRADED
     return {
         "apiVersion": "v1",

@@ -1,6 +1,6 @@
 """One reconcile of a MeshNode: observe, plan, carry out, again until nothing is left; then say how it stands."""
 
-import datetime as dt
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -57,6 +57,7 @@ class Reconciler:
     queue: WorkQueue[ObjectKey]
     frame: Frame
     ask: Ask
+    clock: Callable[[], float] = time.time
     _health: dict[str, Health] = field(default_factory=dict)
     _doubted: set[str] = field(default_factory=set)
 
@@ -158,7 +159,7 @@ class Reconciler:
                 ledger.refusals(key.name),
             ),
             health=self._health.get(key.name),
-            now_s=dt.datetime.now(dt.UTC).timestamp(),
+            now_s=self.clock(),
         )
 
     async def _say(
@@ -174,7 +175,7 @@ class Reconciler:
         if conditions.ready_of(before) == conditions.ready_of(status):
             return
         log.info("Changed state", node=key.name, reason=str(verdict.reason), said=verdict.message)
-        event = manifests.event(observed.owner, key.namespace, verdict, dt.datetime.now(dt.UTC))
+        event = manifests.event(observed.owner, key.namespace, verdict, observed.now_s)
         await self.cluster.tell(event)
 
     async def _bury(self, key: ObjectKey) -> None:
