@@ -6,7 +6,7 @@ from typing import Protocol
 import typer
 
 # Order of `plm --help`. Each module has register(app).
-_NAMES: tuple[str, ...] = ("tools", "down", "status", "logs", "demo", "pay", "verify")
+_NAMES: tuple[str, ...] = ("tools", "images", "down", "status", "logs", "demo", "pay", "verify")
 
 
 class _Command(Protocol):

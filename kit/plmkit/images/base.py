@@ -1,0 +1,86 @@
+"""The base image: a small Debian from the machine's own package mirror, in place of debian:12-slim."""
+
+import hashlib
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from plmkit.console import KitError
+from plmkit.images.buildah import Buildah
+
+REFERENCE = "plm.local/debian"
+_HOOK = Path(__file__).parent / "base_hook.sh"
+_SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
+_LEFT_OUT = ("doc", "man", "locale", "info")
+_FALLBACK = (
+    "deb http://deb.debian.org/debian bookworm main",
+    "deb http://deb.debian.org/debian bookworm-updates main",
+    "deb http://deb.debian.org/debian-security bookworm-security main",
+)
+
+
+def content_key() -> str:
+    """Of the recipe; which packages the mirror has that day is not part of it."""
+    recipe = _HOOK.read_bytes() + Path(__file__).read_bytes()
+    return hashlib.sha256(recipe).hexdigest()[:16]
+
+
+def source_lines(texts: list[str]) -> tuple[str, ...]:
+    """`deb` lines for Debian 12 out of apt's source files, both formats; Debian's own mirror where there are none."""
+    found = [line for text in texts for line in (*_one_line(text), *_deb822(text))]
+    by_suite = {line.split()[2]: line for line in found}
+    lines = tuple(by_suite[suite] for suite in _SUITES if suite in by_suite)
+    return lines if lines and _SUITES[0] in by_suite else _FALLBACK
+
+
+def _one_line(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        words = [
+            word for word in line.split() if not word.startswith("[") and not word.endswith("]")
+        ]
+        if len(words) >= 4 and words[0] == "deb" and words[2] in _SUITES:  # noqa: PLR2004 - deb URL suite component
+            yield f"deb {words[1]} {words[2]} main"
+
+
+def _deb822(text: str) -> Iterator[str]:
+    for paragraph in text.split("\n\n"):
+        fields = dict(
+            line.split(":", 1)
+            for line in paragraph.splitlines()
+            if ":" in line and not line.startswith(("#", " "))
+        )
+        address = fields.get("URIs", "").split()
+        if "deb" in fields.get("Types", "").split() and address:
+            for suite in fields.get("Suites", "").split():
+                if suite in _SUITES:
+                    yield f"deb {address[0]} {suite} main"
+
+
+def build(buildah: Buildah) -> None:
+    """Make the base and store it under REFERENCE. Raises KitError with mmdebstrap's last words."""
+    folder = Path("/etc/apt")
+    texts = [
+        path.read_text()
+        for path in (folder / "sources.list", *sorted((folder / "sources.list.d").glob("*")))
+        if path.is_file() and path.suffix in {".list", ".sources"}
+    ]
+    with tempfile.TemporaryDirectory(prefix="plm-base-") as scratch:
+        archive = Path(scratch) / "base.tar"
+        _bootstrap(archive, source_lines(texts))
+        buildah.store_root(archive, REFERENCE)
+
+
+def _bootstrap(archive: Path, lines: tuple[str, ...]) -> None:
+    exclude = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEFT_OUT]
+    command = [
+        "mmdebstrap", "--variant=apt", "--mode=root",
+        # Without it the whole of perl comes along.
+        "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", "--include=usr-is-merged",
+        *exclude, "--dpkgopt=path-include=/usr/share/doc/*/copyright", "--dpkgopt=force-unsafe-io",
+        f'--customize-hook=sh {_HOOK} "$1"', "bookworm", str(archive), *lines,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = "\n".join(done.stderr.strip().splitlines()[-5:])
+        raise KitError(f"mmdebstrap failed: {said}", "plm images (again; is the mirror reachable?)")

@@ -1,0 +1,83 @@
+"""Which images there are, what each stands on and is made of, and when two builds of one would be the same."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+BASE = "debian"
+_KEY_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One image. Its Containerfile copies `sources`, paths in the checkout, and `tools`, names of built binaries."""
+
+    name: str
+    stands_on: str = ""
+    argument: str = ""  # build argument that names what it stands on
+    sources: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    is_published: bool = True
+
+    @property
+    def containerfile(self) -> str:
+        """Its path in the checkout."""
+        return f"images/{self.name}/Containerfile"
+
+
+# In the order of building.
+RECIPES: tuple[Recipe, ...] = (
+    Recipe("python", BASE, "BASE", is_published=False),
+    Recipe("nats", tools=("nats-server",)),
+    Recipe("caddy", tools=("caddy",)),
+    Recipe(
+        "services",
+        "python",
+        "PYTHON",
+        ("images/services/requirements.txt", "services/plm", "migrations"),
+    ),
+    Recipe(
+        "operator",
+        "python",
+        "PYTHON",
+        ("images/operator/requirements.txt", "services/plm", "operator/plmop"),
+    ),
+    Recipe("postgres", "python", "PYTHON", ("images/postgres/requirements.txt",)),
+)
+
+
+def files_of(checkout: Path, recipe: Recipe) -> list[Path]:
+    """Every file of the checkout that goes into an image, its Containerfile first."""
+    found = [checkout / recipe.containerfile]
+    for source in recipe.sources:
+        path = checkout / source
+        inside = path.rglob("*") if path.is_dir() else [path]
+        found += sorted(
+            each for each in inside if each.is_file() and "__pycache__" not in each.parts
+        )
+    return found
+
+
+def content_key(files: Iterable[tuple[str, bytes]], parts: Iterable[str]) -> str:
+    """Over names and contents of the files and whatever else decides: keys of what it stands on and of its tools."""
+    digest = hashlib.sha256("\n".join(parts).encode())
+    for name, content in files:
+        digest.update(f"\n{name}\n".encode())
+        digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()[:_KEY_LENGTH]
+
+
+def keys(checkout: Path, tools_bin: Path, base_key: str) -> Mapping[str, str]:
+    """The content key of every image."""
+    found = {BASE: base_key}
+    for recipe in RECIPES:
+        files = (
+            (str(path.relative_to(checkout)), path.read_bytes())
+            for path in files_of(checkout, recipe)
+        )
+        # A binary's link leads into a folder that is named after its own content key.
+        tools = [str((tools_bin / name).resolve().parent.name) for name in recipe.tools]
+        on = [found[recipe.stands_on]] if recipe.stands_on else []
+        found[recipe.name] = content_key(files, [*on, *tools])
+    return found
