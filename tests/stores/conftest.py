@@ -1,16 +1,13 @@
 """Real servers for these tests: one Postgres for all, a database for each, NATS where it is asked for."""
 
-import asyncio
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
-from plm.migrate.runner import migrate
-from plm.migrate.settings import MigrateSettings
-from support.ledgers import Database
+from support.ledgers import Database, new_database
 from support.nats import NatsServer, throwaway_nats
-from support.postgres import ROOT, PostgresServer, throwaway_postgres
+from support.postgres import PostgresServer, throwaway_postgres
 
 _numbers = count(1)
 
@@ -32,7 +29,7 @@ def server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def database(server: PostgresServer) -> Database:
     """A new, migrated database."""
-    return new_database(server)
+    return new_database(server, f"test_{next(_numbers)}")
 
 
 @pytest.fixture
@@ -40,15 +37,3 @@ def nats() -> Iterator[NatsServer]:
     """A NATS server of its own: streams are not shared."""
     with throwaway_nats() as started:
         yield started
-
-
-def new_database(server: PostgresServer) -> Database:
-    """A migrated database that nobody used before."""
-    made = Database(server, f"test_{next(_numbers)}")
-    settings = MigrateSettings(
-        postgres=made.superuser,
-        ledger_password_file=server.folder / "ledger-password",
-        migrations_directory=ROOT / "migrations" / "postgres",
-    )
-    asyncio.run(migrate(settings))
-    return made

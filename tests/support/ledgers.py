@@ -11,9 +11,11 @@ from plm.domain.deciding import Answer, Command
 from plm.ledger.outbox import OutboxPublisher
 from plm.ledger.reading import Reader, Verdict
 from plm.ledger.writer import Writer, wall_clock_ms
+from plm.migrate.runner import migrate
+from plm.migrate.settings import MigrateSettings
 from plm.stores.nats import Bus, NatsSettings, open_bus
 from plm.stores.postgres import PostgresSettings, open_pool
-from support.postgres import PostgresServer
+from support.postgres import ROOT, PostgresServer
 from support.waiting import until
 
 _LEAD_S = 15.0
@@ -62,6 +64,22 @@ class Database:
         async with asyncio.timeout(_RELEASE_S):
             while (await self.balance(account_id))[1]:  # noqa: ASYNC110 - a row sets no event
                 await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+def migrate_settings(database: Database) -> MigrateSettings:
+    """How the project's migrations are run on it."""
+    return MigrateSettings(
+        postgres=database.superuser,
+        ledger_password_file=database.server.folder / "ledger-password",
+        migrations_directory=ROOT / "migrations" / "postgres",
+    )
+
+
+def new_database(server: PostgresServer, name: str) -> Database:
+    """A migrated database."""
+    made = Database(server, name)
+    asyncio.run(migrate(migrate_settings(made)))
+    return made
 
 
 async def run(settings: PostgresSettings, sql: str, *arguments: object) -> list[Any]:

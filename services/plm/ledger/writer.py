@@ -38,6 +38,7 @@ BATCH_MAX = 512
 LOCK_KEY = 0x706C6D  # "plm": one writer per database
 _RETRY_S = 0.2
 _TICK_S = 0.25
+_STANDBY_S = 10.0
 _REMEMBERED_MAX = 20_000
 
 BATCH_SECONDS = Histogram("plm_ledger_batch_seconds", "Time to decide and commit one batch.")
@@ -127,8 +128,8 @@ class Writer:
     async def _lead(self) -> None:
         connection = await connect(self._postgres)
         try:
-            # A standby waits here. No timeout: it leads when the other's connection ends.
-            await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY, timeout=None)
+            if not await _locked(connection):
+                return
             epoch = await connection.fetchval("UPDATE writer SET epoch = epoch + 1 RETURNING epoch")
             head = await rows.load_head(connection)
             term = _Term(connection, epoch, head, await rows.load_books(connection))
@@ -150,6 +151,9 @@ class Writer:
             decided = self._decide(term, asks)
             if term.books.changes:
                 await self._commit(term)
+        except committing.Fenced:
+            _fail(asks, effect_unknown=False)
+            raise
         except BaseException:
             _fail(asks, effect_unknown=True)
             raise
@@ -205,6 +209,15 @@ class Writer:
         while not self._queue.empty():
             waiting.append(self._queue.get_nowait())
         _fail(waiting, effect_unknown=False)
+
+
+async def _locked(connection: Connection) -> bool:
+    """Wait for the lock as a standby does: the other's connection may end at any time, ours may have unnoticed."""
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY, timeout=_STANDBY_S)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _look_up(term: _Term, commands: list[Command]) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import asyncpg
 import structlog
 
-from plm.domain.errors import Unavailable
+from plm.domain.errors import Code, Unavailable
 from plm.migrate import plan
 from plm.migrate.settings import MigrateSettings
-from plm.stores.postgres import Connection, connect
+from plm.stores.postgres import LOST, Connection, connect
 
 log = structlog.get_logger(__name__)
 
@@ -43,8 +43,11 @@ async def migrate(settings: MigrateSettings) -> int:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY, timeout=settings.wait_s)
         ran = await _run_due(connection, migrations)
         await _set_password(connection, "ledger", password)
+    except LOST as error:
+        detail = f"Postgres: {error or type(error).__name__}"
+        raise Unavailable(Code.LEDGER_UNAVAILABLE, detail) from error
     finally:
-        await connection.close()
+        connection.terminate()
     return ran
 
 
@@ -91,8 +94,8 @@ async def _create_database(connection: Connection, name: str) -> None:
         return
     try:
         await connection.execute(f'CREATE DATABASE "{name}"')
-    except asyncpg.DuplicateDatabaseError:
-        return  # another job was faster
+    except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+        return  # another job was faster; the second error is what two at the very same moment see
 
 
 async def _set_password(connection: Connection, role: str, password: str) -> None:

@@ -1,0 +1,120 @@
+"""Migrations on a real Postgres: once, all or nothing, one job at a time, never over a changed history."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import asyncpg
+import pytest
+from plm.domain.errors import Unavailable
+from plm.migrate.plan import BadMigrationsError
+from plm.migrate.runner import migrate
+from plm.migrate.settings import MigrateSettings
+from support.ledgers import Database, migrate_settings
+from support.postgres import PostgresServer, free_port
+
+
+async def schema(database: Database) -> list[str]:
+    rows = await database.run(
+        "SELECT table_name || '.' || column_name AS name FROM information_schema.columns"
+        " WHERE table_schema = 'public' ORDER BY 1"
+    )
+    return [row["name"] for row in rows]
+
+
+async def history(database: Database) -> list[str]:
+    return [row["row"] for row in await database.run("SELECT m::text AS row FROM migrations m")]
+
+
+def with_files(database: Database, folder: Path, **files: str) -> MigrateSettings:
+    """The project's migrations and some more."""
+    settings = migrate_settings(database)
+    shutil.copytree(settings.migrations_directory, folder, dirs_exist_ok=True)
+    for name, sql in files.items():
+        (folder / f"{name}.sql").write_text(sql)
+    return settings.model_copy(update={"migrations_directory": folder})
+
+
+async def test_a_second_run_changes_nothing(database: Database) -> None:
+    before = await schema(database), await history(database)
+    assert await migrate(migrate_settings(database)) == 0
+    assert (await schema(database), await history(database)) == before
+
+
+async def test_a_changed_file_is_refused_before_anything_is_done(
+    database: Database, tmp_path: Path
+) -> None:
+    settings = with_files(database, tmp_path, **{"002_add_more": "CREATE TABLE more (x int)"})
+    first = settings.migrations_directory / "001_init_ledger.sql"
+    first.write_text(first.read_text() + "\n-- an innocent remark\n")
+    before = await schema(database), await history(database)
+    with pytest.raises(BadMigrationsError, match=r"001_init_ledger.sql was changed"):
+        await migrate(settings)
+    assert (await schema(database), await history(database)) == before
+
+
+async def test_a_new_file_runs_once(database: Database, tmp_path: Path) -> None:
+    settings = with_files(database, tmp_path, **{"002_add_more": "CREATE TABLE more (x int)"})
+    assert [await migrate(settings), await migrate(settings)] == [1, 0]
+    assert "more.x" in await schema(database)
+    with pytest.raises(BadMigrationsError, match="does not know"):
+        await migrate(migrate_settings(database))
+
+
+async def test_a_file_that_fails_leaves_nothing_behind(database: Database, tmp_path: Path) -> None:
+    settings = with_files(
+        database, tmp_path, **{"002_add_more": "CREATE TABLE more (x int); SELECT 1 / 0"}
+    )
+    before = await schema(database), await history(database)
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(settings)
+    assert (await schema(database), await history(database)) == before
+
+
+async def test_many_jobs_at_once_run_each_file_once(server: PostgresServer) -> None:
+    """The database is new to all of them: one creates it, one migrates it, the others wait and find it done."""
+    settings = migrate_settings(Database(server, "raced_for"))
+    assert sorted(await asyncio.gather(*(migrate(settings) for _ in range(8)))) == [0] * 7 + [1]
+
+
+async def test_the_lock_is_waited_for_and_not_for_ever(database: Database, tmp_path: Path) -> None:
+    settings = with_files(database, tmp_path, **{"002_add_more": "CREATE TABLE more (x int)"})
+    connection = await asyncpg.connect(
+        host=database.superuser.host,
+        port=database.superuser.port,
+        database=database.name,
+        user="postgres",
+    )
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", 0x6D6967)
+        with pytest.raises(Unavailable):
+            await migrate(settings.model_copy(update={"wait_s": 0.5}))
+        assert "more.x" not in await schema(database)
+        waiting = asyncio.create_task(migrate(settings))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+    finally:
+        await connection.close()
+    assert await waiting == 1
+
+
+async def test_each_run_sets_the_password_of_the_ledgers_role(
+    database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("o'clock\n")
+    settings = migrate_settings(database)
+    changed = settings.model_copy(update={"ledger_password_file": tmp_path / "password"})
+    query = "SELECT rolpassword FROM pg_authid WHERE rolname = 'ledger'"
+    before = await database.run(query)
+    await migrate(changed)
+    assert await database.run(query) != before
+    await migrate(settings)
+
+
+async def test_a_database_that_does_not_answer_is_waited_for_and_not_for_ever(
+    database: Database,
+) -> None:
+    settings = migrate_settings(database)
+    nowhere = settings.postgres.model_copy(update={"port": free_port()})
+    with pytest.raises(Unavailable):
+        await migrate(settings.model_copy(update={"postgres": nowhere, "wait_s": 0.6}))

@@ -1,0 +1,100 @@
+"""What the database itself refuses, whatever the program in front of it does."""
+
+import asyncpg
+import pytest
+from support import demo_mesh
+from support.ledgers import Database, ask_all, leading_writer, run
+
+ENTRY = (
+    "INSERT INTO entries VALUES (1, decode(repeat('00', 32), 'hex'), decode(repeat('01', 32), 'hex'), 1,"
+    " 't', 'transfer', 'x', 'y', 1, 'USD', 't', 0, 1)"
+)
+
+
+async def connect(database: Database, *, is_ledger: bool = True) -> asyncpg.Connection:
+    settings = database.ledger if is_ledger else database.superuser
+    return await asyncpg.connect(
+        host=settings.host, port=settings.port, database=database.name, user=settings.user
+    )
+
+
+async def test_telemetry_commits_without_waiting_and_money_does_not(database: Database) -> None:
+    """The default of the database is off; the role of the ledger has it on."""
+    assert [row[0] for row in await database.run("SHOW synchronous_commit")] == ["off"]
+    assert [row[0] for row in await run(database.ledger, "SHOW synchronous_commit")] == ["on"]
+
+
+@pytest.mark.parametrize("level", ["off", "local", "remote_write"])
+@pytest.mark.parametrize("is_ledger", [True, False])
+async def test_a_posting_that_may_be_lost_is_refused(
+    database: Database, level: str, is_ledger: bool
+) -> None:
+    """By INSERT and by COPY, for the ledger and for a superuser."""
+    connection = await connect(database, is_ledger=is_ledger)
+    try:
+        await connection.execute(f"SET synchronous_commit = {level}")
+        with pytest.raises(asyncpg.RaiseError, match="needs synchronous_commit = on"):
+            await connection.execute(ENTRY)
+        row = (1, bytes(32), bytes(32), 1, "t", "transfer", "x", "y", 1, "USD", "t", 0, 1)
+        with pytest.raises(asyncpg.RaiseError, match="needs synchronous_commit = on"):
+            await connection.copy_records_to_table("entries", records=[row])
+        await connection.execute("SET synchronous_commit = on")
+        await connection.execute(ENTRY)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE entries SET amount = amount + 1",
+        "DELETE FROM entries",
+        "TRUNCATE entries",
+        "UPDATE transfers SET amount = 1",
+        "DELETE FROM transfers",
+        "DELETE FROM accounts",
+        "DELETE FROM payments",
+        "DELETE FROM holds",
+        "DELETE FROM writer",
+        "UPDATE outbox SET payload = ''",
+        "ALTER TABLE entries DISABLE TRIGGER ALL",
+        "DROP TABLE entries",
+        "UPDATE migrations SET checksum = ''",
+        "CREATE TABLE mine (x int)",
+    ],
+)
+async def test_the_ledgers_role_appends_and_rewrites_nothing(
+    database: Database, statement: str
+) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await run(database.ledger, statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("UPDATE attempts SET state = 'closed'", asyncpg.RaiseError),
+        ("UPDATE holds SET state = 'voided'", asyncpg.RaiseError),
+        ("UPDATE payments SET state = 'open'", asyncpg.RaiseError),
+        (
+            "INSERT INTO attempts SELECT payment_id, 2, state, hops, 0, 0, 0, '', '' FROM attempts",
+            asyncpg.UniqueViolationError,
+        ),
+        (
+            "UPDATE accounts SET held = posted + 1 WHERE account_id = 'link/a/b'",
+            asyncpg.CheckViolationError,
+        ),
+        ("UPDATE accounts SET held = -1", asyncpg.CheckViolationError),
+        (
+            "INSERT INTO holds VALUES ('nobody', 1, 0, 'pending', 1, '')",
+            asyncpg.ForeignKeyViolationError,
+        ),
+    ],
+)
+async def test_what_has_ended_stays_ended_also_for_a_writer_with_a_fault(
+    database: Database, statement: str, error: type[Exception]
+) -> None:
+    async with leading_writer(database.ledger) as writer:
+        await ask_all(writer, [*demo_mesh.founding(), *demo_mesh.whole_payment("p")])
+    with pytest.raises(error):
+        await run(database.ledger, statement)
