@@ -1,0 +1,209 @@
+"""A stage for the operator: a real API server, and stand-ins for what a cluster would add to it.
+
+Played by the test: the Deployment controller (every pod is available at once), the ledger (its real decisions, in
+memory) and the nodes (one server that answers health for all).
+"""
+
+import asyncio
+import base64
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+from plm.domain.ids import service_spiffe
+from plm.transport.server import GrpcServer
+from plm.transport.tls import TlsSettings
+from plm.wire.plm_pb2_grpc import add_LedgerServicer_to_server
+from support.apiserver import ApiServer, throwaway_apiserver
+from support.leaves import Authority, new_authority, write_leaf
+from support.mesh import Service
+from support.paper_ledger import PaperLedger
+from support.postgres import ROOT, free_port
+
+_T = TypeVar("_T")
+_CRD = ROOT / "charts" / "plm-operator" / "crds" / "meshnodes.yaml"
+_LOOK_EVERY_S = 0.1
+NODES = tuple("abcdefgh") + tuple(f"n{number:02}" for number in range(50))
+
+
+class Backstage:
+    """An event loop in a thread: servers run there while the test calls kubectl."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Have something done there, and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=60)
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(timeout=30)
+        self.loop.close()
+
+
+@dataclass
+class DeploymentController:
+    """Makes the pod of every Deployment available, as long as it is switched on."""
+
+    api: ApiServer
+    is_on: bool = True
+    _end: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        url = f"https://127.0.0.1:{self.api.port}/apis/apps/v1/namespaces/plm/deployments"
+        headers = {"Authorization": f"Bearer {self.api.token}"}
+        with httpx.Client(verify=False, headers=headers, trust_env=False) as client:  # noqa: S501 - loopback
+            while not self._end.wait(_LOOK_EVERY_S):
+                for found in client.get(url).json()["items"] if self.is_on else ():
+                    self._look_at(client, f"{url}/{found['metadata']['name']}", found)
+
+    @staticmethod
+    def _look_at(client: httpx.Client, url: str, found: dict[str, Any]) -> None:
+        generation = found["metadata"]["generation"]
+        if found["status"].get("observedGeneration") == generation:
+            return
+        replicas = found["spec"]["replicas"]
+        status = {
+            "observedGeneration": generation,
+            "replicas": replicas,
+            "updatedReplicas": replicas,
+            "readyReplicas": replicas,
+            "availableReplicas": replicas,
+        }
+        merge = {"Content-Type": "application/merge-patch+json"}
+        client.patch(f"{url}/status", json={"status": status}, headers=merge)
+
+    def stop(self) -> None:
+        self._end.set()
+
+
+@dataclass
+class Stage:
+    """What a test of the whole operator works with."""
+
+    api: ApiServer
+    folder: Path
+    backstage: Backstage
+    authority: Authority
+    ledger: PaperLedger
+    controller: DeploymentController
+    ledger_port: int
+    nodes_port: int
+    nodes: GrpcServer | None = None
+    _operators: int = 0
+
+    def operator(self, **environment: object) -> Service:
+        """A replica of the operator, not started yet."""
+        self._operators += 1
+        name = f"operator-{self._operators}"
+        http_port = free_port()
+        common: dict[str, object] = {
+            "KUBECONFIG": self.api.kubeconfig,
+            "PLM_NAMESPACE": "plm",
+            "PLM_POD_NAME": name,
+            "PLM_NODE_IMAGE": "plm.local/services:test",
+            "PLM_TLS__DIRECTORY": self.folder / name,
+            "PLM_HTTP_PORT": http_port,
+            "PLM_LEDGER__TARGET": f"127.0.0.1:{self.ledger_port}",
+            "PLM_NODE_TARGET": f"127.0.0.1:{self.nodes_port}",
+            "PLM_SERVICE_CERTIFICATES": '["ledger", "edge"]',
+            "PLM_EDGE_ADDRESSES": '["198.51.100.2"]',
+            "PLM_LEDGER_POLL_S": 1,
+        }
+        texts = {key: str(value) for key, value in {**common, **environment}.items()}
+        return Service("plmop", texts, self.folder / f"{name}.log", http_port)
+
+    def node(self, name: str) -> dict[str, Any]:
+        """A MeshNode as it is now."""
+        found = self.api.get("meshnode", name)
+        assert found is not None
+        return found
+
+    def ready(self, name: str) -> tuple[str, str]:
+        """Status and reason of its Ready condition."""
+        for condition in self.node(name).get("status", {}).get("conditions", ()):
+            if condition["type"] == "Ready":
+                return condition["status"], condition["reason"]
+        return "", ""
+
+    def set_serving(self, *, serving: bool) -> None:
+        """What all nodes say of their health."""
+        assert self.nodes is not None
+        self.backstage.run(self.nodes.set_serving(serving=serving))
+
+
+def mesh_node(name: str, **spec: Any) -> dict[str, Any]:
+    """A MeshNode as a person writes it."""
+    return {
+        "apiVersion": "plm.dev/v1alpha1",
+        "kind": "MeshNode",
+        "metadata": {"name": name, "namespace": "plm"},
+        "spec": {"currency": "USD", **spec},
+    }
+
+
+def link(to: str, volume: str = "1000.00", **more: Any) -> dict[str, Any]:
+    """One entry of a MeshNode's links."""
+    return {"to": to, "liquidityVolume": volume, **more}
+
+
+def ca_secret(authority: Authority, *also_trusted: Authority) -> dict[str, Any]:
+    """Secret plm-ca."""
+    bundle = authority.certificate + b"".join(other.certificate for other in also_trusted)
+    parts = {"tls.crt": authority.certificate, "tls.key": authority.key, "ca.crt": bundle}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "plm-ca", "namespace": "plm"},
+        "data": {name: base64.b64encode(part).decode() for name, part in parts.items()},
+    }
+
+
+async def _serve(stage: Stage) -> tuple[GrpcServer, GrpcServer]:
+    tls = stage.folder / "tls"
+    trusted = stage.authority.certificate
+    spiffe, dns = service_spiffe("ledger"), tuple(f"node-{name}" for name in NODES)
+    for name, names in (("ledger", ("ledger",)), ("nodes", dns)):
+        write_leaf(tls / name, stage.authority, spiffe, trusted=trusted, dns_names=names)
+    ledger = GrpcServer(TlsSettings(directory=tls / "ledger"), stage.ledger_port, "127.0.0.1")
+    add_LedgerServicer_to_server(stage.ledger, ledger.server)
+    nodes = GrpcServer(TlsSettings(directory=tls / "nodes"), stage.nodes_port, "127.0.0.1")
+    for server in (ledger, nodes):
+        await server.start()
+        await server.set_serving(serving=True)
+    return ledger, nodes
+
+
+@contextmanager
+def open_stage(folder: Path) -> Iterator[Stage]:
+    """A stage without an operator; everything is gone when the block ends."""
+    with ExitStack() as stack:
+        api = stack.enter_context(throwaway_apiserver())
+        api.do("create", "namespace", "plm")
+        api.do("apply", "-f", str(_CRD))
+        api.do("wait", "--for=condition=Established", "crd/meshnodes.plm.dev")
+        backstage = Backstage()
+        stack.callback(backstage.close)
+        controller = DeploymentController(api)
+        stage = Stage(
+            api, folder, backstage, new_authority(), PaperLedger(), controller,
+            free_port(), free_port(),
+        )  # fmt: skip
+        (folder / "tls").mkdir()
+        assert api.apply(ca_secret(stage.authority)).returncode == 0
+        ledger, nodes = backstage.run(_serve(stage))
+        stage.nodes = nodes
+        stack.callback(lambda: [backstage.run(server.drain(0)) for server in (ledger, nodes)])
+        thread = threading.Thread(target=controller.run)
+        thread.start()
+        stack.callback(thread.join, 30)
+        stack.callback(controller.stop)
+        yield stage
