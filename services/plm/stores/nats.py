@@ -19,6 +19,8 @@ from plm.wire import subjects
 _LOST = (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error)
 
 _DAY_S = 24 * 3600
+# A restarted server has forgotten its readers: a missing heartbeat makes them ask again.
+_HEARTBEAT_S = 1.0
 _LIQUIDITY_BYTES_MAX = 256 * 1024 * 1024
 _ANCHOR_BYTES_MAX = 64 * 1024 * 1024
 
@@ -111,6 +113,7 @@ class Bus:
             subscription = await self._jetstream.subscribe(
                 subject,
                 ordered_consumer=True,
+                idle_heartbeat=_HEARTBEAT_S,
                 config=ConsumerConfig(
                     deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=from_sequence
                 ),
