@@ -8,7 +8,7 @@ from plminfra.endpoint import Endpoint
 from plminfra.sizing import Profile
 
 FOLDER = Path(__file__).resolve().parents[2] / "charts"
-SERVICES = ("ledger", "gateway", "edge", "operator")
+SERVICES = ("ledger", "gateway", "edge")
 
 
 def operator_values(config: StackConfig, profile: Profile) -> dict[str, Any]:

@@ -6,7 +6,19 @@ from typing import Protocol
 import typer
 
 # Order of `plm --help`. Each module has register(app).
-_NAMES: tuple[str, ...] = ("tools", "images", "down", "status", "logs", "demo", "pay", "verify")
+_NAMES: tuple[str, ...] = (
+    "up",
+    "down",
+    "status",
+    "doctor",
+    "tools",
+    "images",
+    "stack",
+    "logs",
+    "demo",
+    "pay",
+    "verify",
+)
 
 
 class _Command(Protocol):

@@ -13,6 +13,12 @@ REFERENCE = "plm.local/debian"
 _HOOK = Path(__file__).parent / "base_hook.sh"
 _SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
 _LEFT_OUT = ("doc", "man", "locale", "info")
+_OPTIONS = (
+    "--variant=apt",
+    "--mode=root",
+    "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+    "--include=usr-is-merged",  # without it the whole of perl comes along
+)
 _FALLBACK = (
     "deb http://deb.debian.org/debian bookworm main",
     "deb http://deb.debian.org/debian bookworm-updates main",
@@ -22,8 +28,8 @@ _FALLBACK = (
 
 def content_key() -> str:
     """Of the recipe; which packages the mirror has that day is not part of it."""
-    recipe = _HOOK.read_bytes() + Path(__file__).read_bytes()
-    return hashlib.sha256(recipe).hexdigest()[:16]
+    decisive = f"{_SUITES}{_LEFT_OUT}{_OPTIONS}".encode()
+    return hashlib.sha256(_HOOK.read_bytes() + decisive).hexdigest()[:16]
 
 
 def source_lines(texts: list[str]) -> tuple[str, ...]:
@@ -74,9 +80,7 @@ def build(buildah: Buildah) -> None:
 def _bootstrap(archive: Path, lines: tuple[str, ...]) -> None:
     exclude = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEFT_OUT]
     command = [
-        "mmdebstrap", "--variant=apt", "--mode=root",
-        # Without it the whole of perl comes along.
-        "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", "--include=usr-is-merged",
+        "mmdebstrap", *_OPTIONS,
         *exclude, "--dpkgopt=path-include=/usr/share/doc/*/copyright", "--dpkgopt=force-unsafe-io",
         f'--customize-hook=sh {_HOOK} "$1"', "bookworm", str(archive), *lines,
     ]  # fmt: skip

@@ -1,0 +1,73 @@
+"""`plm stack`: make the stack once, and the environment in which plain `pulumi` works on it."""
+
+from typing import Annotated
+
+import typer
+
+from plmkit.console import Output, emit, emit_json
+from plmkit.stack import Workspace
+from plmkit.state import find_places
+
+_EXAMPLES = """
+Examples:
+
+  plm stack init              once: plain values, CA, passwords; nothing in the checkout
+
+  eval "$(plm stack env)"     then pulumi up, pulumi refresh, pulumi destroy, kubectl
+
+  plm stack outputs -o json   what the stack tells: apiUrl, caBundle, namespace
+"""
+
+Context = Annotated[
+    str | None,
+    typer.Option("--context", envvar="PLM_CONTEXT", help="Kubeconfig context of another cluster."),
+]
+OutputOption = Annotated[Output, typer.Option("-o", "--output", help="text or json.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `plm stack`."""
+    group = typer.Typer(help="The Pulumi stack: its files, its environment.", no_args_is_help=True)
+    group.command("init", epilog=_EXAMPLES)(init)
+    group.command("env", epilog=_EXAMPLES)(env)
+    group.command("outputs", epilog=_EXAMPLES)(outputs)
+    app.add_typer(group, name="stack")
+
+
+def init(
+    context: Context = None,
+    registry: Annotated[str, typer.Option(help="Registry for the images of that cluster.")] = "",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Make the stack where it is missing; an existing one stays as it is."""
+    from plmkit.stack import making
+
+    workspace = Workspace(find_places(), context)
+    made = making.init(workspace, registry=registry)
+    if output is Output.JSON:
+        emit_json({"stack": workspace.stack, "file": str(workspace.configuration), "made": made})
+        return
+    verb = "Made" if made else "Kept"
+    emit(f"{verb} stack {workspace.stack}: {workspace.configuration}")
+
+
+def env(context: Context = None, output: OutputOption = Output.TEXT) -> None:
+    """Print the environment for plain `pulumi` and `kubectl`, for eval."""
+    workspace = Workspace(find_places(), context)
+    if output is Output.JSON:
+        emit_json({**workspace.variables(), "PATH_FIRST": workspace.search_path()})
+        return
+    for line in workspace.shell_lines():
+        emit(line)
+
+
+def outputs(context: Context = None, output: OutputOption = Output.TEXT) -> None:
+    """Print what the deployed stack tells."""
+    from plmkit.stack import pulumi
+
+    found = pulumi.outputs(Workspace(find_places(), context))
+    if output is Output.JSON:
+        emit_json(found)
+        return
+    for name, value in sorted(found.items()):
+        emit(f"{name}: {str(value).strip()}")

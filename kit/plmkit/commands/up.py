@@ -1,0 +1,136 @@
+"""`plm up`: from nothing to a running platform, each step done only where it is needed."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from plmkit.console import ExitCode, KitError, Output, emit, emit_json, is_interactive, say
+from plmkit.kubectl import chosen_context
+from plmkit.stack import Workspace
+from plmkit.state import Places, find_places
+
+_EXAMPLES = """
+Examples:
+
+  plm up                                   tools, images, the embedded cluster, pulumi up
+
+  plm up --context prod                    the cluster of that kubeconfig context
+
+  plm up --take-over                       stop another installation's cluster first; its data stays
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add `plm up`."""
+    app.command("up", epilog=_EXAMPLES)(up)
+
+
+class _Steps:
+    """Says what is being done and keeps what each step took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - began, 1)
+        say(f"{name}: {self.seconds[name]} s")
+
+
+def up(
+    context: Annotated[
+        str | None, typer.Option(help="Kubeconfig context; without one, the embedded cluster.")
+    ] = None,
+    take_over: Annotated[
+        bool, typer.Option(help="Stop the embedded cluster of another installation first.")
+    ] = False,
+    output: Annotated[Output, typer.Option("-o", "--output", help="text or json.")] = Output.TEXT,
+) -> None:
+    """Bring everything up. Interrupted or half done, the same command goes on; done, it changes nothing."""
+    from plmkit.stack import making
+
+    places = find_places()
+    workspace = Workspace(places, chosen_context(context))
+    steps = _Steps()
+    with steps.step("doctor"):
+        _examine(places, is_embedded=workspace.context is None)
+    _provide_tools(places, steps)
+    references = _provide_images(workspace, steps, take_over=take_over)
+    with steps.step("stack"):
+        making.init(workspace)
+        making.set_images(workspace, references)
+    with steps.step("pulumi up"):
+        _deploy(workspace)
+    _finish(workspace, steps, output)
+
+
+def _examine(places: Places, *, is_embedded: bool) -> None:
+    from plmkit.doctor import examine
+
+    failures = [finding for finding in examine(places, is_embedded=is_embedded) if finding.is_fatal]
+    if failures:
+        first = failures[0]
+        raise KitError(
+            "; ".join(finding.what for finding in failures), first.cure, ExitCode.UNFIT_ENVIRONMENT
+        )
+
+
+def _provide_tools(places: Places, steps: _Steps) -> None:
+    from plmkit.commands.tools import Progress
+    from plmkit.tools import ensure
+
+    with steps.step("tools"):
+        ensure(places, display=Progress())
+
+
+def _provide_images(workspace: Workspace, steps: _Steps, *, take_over: bool) -> dict[str, str]:
+    from plmkit import images
+    from plmkit.localcluster import LocalCluster
+    from plmkit.stack.making import configured
+
+    places = workspace.places
+    with steps.step("images"):
+        built = images.ensure(places, say=say)
+    if workspace.context is None:
+        cluster = LocalCluster(places, places.cache / "tools" / "bin")
+        with steps.step("cluster"):
+            cluster.start(take_over=take_over, progress=say)
+        with steps.step("import"):
+            images.load(places, cluster, built)
+        return {name: image.reference for name, image in built.items()}
+    registry = configured(workspace, "registry")
+    if not registry:
+        raise KitError(
+            "the stack names no registry for the images",
+            f"plm stack init --context {workspace.context} --registry REGISTRY/PATH",
+            ExitCode.WRONG_USAGE,
+        )
+    with steps.step("push"):
+        return images.push(places, registry, built)
+
+
+def _deploy(workspace: Workspace) -> None:
+    from plmkit.stack import pulumi
+
+    arguments = ["up", "--yes", "--skip-preview", "--suppress-outputs"]
+    if not is_interactive():
+        arguments += ["--non-interactive", "--color", "never", "--suppress-progress"]
+    if pulumi.show(workspace, arguments, to_stderr=True) != 0:
+        raise KitError("pulumi up failed", "plm status; then plm up again")
+
+
+def _finish(workspace: Workspace, steps: _Steps, output: Output) -> None:
+    from plmkit.credentials import load_credentials
+
+    credentials = load_credentials(workspace.places.credentials)
+    if output is Output.JSON:
+        emit_json({"apiUrl": credentials.api_url, "seconds": steps.seconds})
+        return
+    emit(f"API      {credentials.api_url}")
+    emit(f"CA       {credentials.ca_file}")
+    emit('kubectl  eval "$(plm stack env)"; kubectl -n plm get plm')
