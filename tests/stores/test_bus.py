@@ -17,18 +17,9 @@ from support.ledgers import Database, ask_all, leading_writer, running_outbox
 from support.nats import NatsServer
 from support.waiting import until
 
-_SENT_S = 15.0
-
 
 def settings_of(nats: NatsServer) -> NatsSettings:
     return NatsSettings(url=nats.url, connect_timeout_s=2.0, request_timeout_s=2.0)
-
-
-async def until_sent(database: Database) -> None:
-    """Wait until nothing is left in the outbox."""
-    async with asyncio.timeout(_SENT_S):
-        while await database.run("SELECT 1 FROM outbox LIMIT 1"):  # noqa: ASYNC110 - a row sets no event
-            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
@@ -47,6 +38,15 @@ async def following(bus: Bus, from_sequence: int) -> AsyncIterator[list[BusMessa
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def anchors(bus: Bus, count_max: int = 1_000) -> list[bytes]:
+    stream, subject = subjects.ANCHOR_STREAM, subjects.ANCHOR_SUBJECT
+    return await bus.recent_payloads(stream, subject, count_max)
+
+
+async def last_anchor(bus: Bus) -> bytes:
+    return (await anchors(bus))[-1]
 
 
 def newest_links(messages: Sequence[BusMessage]) -> dict[tuple[str, str], tuple[int, int]]:
@@ -79,11 +79,11 @@ async def test_what_was_committed_reaches_the_streams(database: Database, nats: 
         running_outbox(database, bus, writer),
     ):
         await ask_all(writer, demo_mesh.founding())
-        await until_sent(database)
+        await database.until_sent()
         async with following(bus, 1) as found:
             for number in range(20):
                 await ask_all(writer, demo_mesh.whole_payment(f"p{number}"))
-            await until_sent(database)
+            await database.until_sent()
             last = await bus.last_sequence(subjects.LIQUIDITY_STREAM)
             await until(lambda: bool(found) and found[-1].sequence >= last, 5, "all were read")
             assert newest_links(found) == await stored_links(database)
@@ -92,9 +92,9 @@ async def test_what_was_committed_reaches_the_streams(database: Database, nats: 
             message.subject for message in found if not subjects.is_link_subject(message.subject)
         }
         assert nodes == {subjects.node_subject(node_id) for node_id in "abcde"}
-        payload = await bus.last_payload(subjects.ANCHOR_STREAM, subjects.ANCHOR_SUBJECT)
+        payload = await last_anchor(bus)
     head = await database.run("SELECT seq, hash, epoch FROM entries ORDER BY seq DESC LIMIT 1")
-    anchor = pb.Anchor.FromString(payload or b"")
+    anchor = pb.Anchor.FromString(payload)
     assert (anchor.seq, anchor.hash, anchor.epoch) == tuple(head[0])
 
 
@@ -110,7 +110,7 @@ async def test_versions_of_a_link_never_go_back_in_the_stream(
         await asyncio.gather(
             *(ask_all(writer, demo_mesh.whole_payment(f"p{number}")) for number in range(100))
         )
-        await until_sent(database)
+        await database.until_sent()
         last = await bus.last_sequence(subjects.LIQUIDITY_STREAM)
         async with following(bus, 1) as found:
             await until(lambda: bool(found) and found[-1].sequence >= last, 5, "all were read")
@@ -133,7 +133,7 @@ async def test_a_snapshot_and_what_follows_it_leave_no_gap(
         running_outbox(database, bus, writer),
     ):
         await ask_all(writer, demo_mesh.founding())
-        await until_sent(database)
+        await database.until_sent()
         busy = asyncio.gather(
             *(ask_all(writer, demo_mesh.whole_payment(f"p{number}")) for number in range(60))
         )
@@ -143,7 +143,7 @@ async def test_a_snapshot_and_what_follows_it_leave_no_gap(
         }
         async with following(bus, sequence + 1) as found:
             await busy
-            await until_sent(database)
+            await database.until_sent()
             last = await bus.last_sequence(subjects.LIQUIDITY_STREAM)
             await until(lambda: bool(found) and found[-1].sequence >= last, 5, "all were read")
     assert sequence > 0
@@ -166,10 +166,10 @@ async def test_money_moves_while_the_bus_is_down_and_the_outbox_keeps_what_it_ha
         with pytest.raises(Unavailable):
             await bus.last_sequence(subjects.LIQUIDITY_STREAM)
         nats.start()
-        await until_sent(database)
-        payload = await bus.last_payload(subjects.ANCHOR_STREAM, subjects.ANCHOR_SUBJECT)
+        await database.until_sent()
+        payload = await last_anchor(bus)
     entries = await database.run("SELECT 1 FROM entries")
-    assert pb.Anchor.FromString(payload or b"").seq == len(entries)
+    assert pb.Anchor.FromString(payload).seq == len(entries)
 
 
 async def test_a_reader_goes_on_after_the_server_was_killed(
@@ -182,14 +182,14 @@ async def test_a_reader_goes_on_after_the_server_was_killed(
         running_outbox(database, bus, writer),
     ):
         await ask_all(writer, demo_mesh.founding())
-        await until_sent(database)
+        await database.until_sent()
         async with following(bus, 1) as found:
             await until(lambda: bool(found), 5, "the first was read")
             for number in range(3):
                 nats.kill()
                 await ask_all(writer, demo_mesh.whole_payment(f"p{number}"))
                 nats.start()
-                await until_sent(database)
+                await database.until_sent()
             last = await bus.last_sequence(subjects.LIQUIDITY_STREAM)
             await until(lambda: found[-1].sequence >= last, 30, "all were read")
     assert [message.sequence for message in found] == list(range(1, last + 1))
@@ -205,11 +205,20 @@ async def test_a_message_that_is_sent_again_is_in_the_stream_once(nats: NatsServ
         assert await bus.last_sequence(subjects.LIQUIDITY_STREAM) == 1
 
 
-async def test_what_was_never_said_is_none(nats: NatsServer) -> None:
+async def test_the_newest_messages_come_oldest_first(nats: NatsServer) -> None:
     async with open_bus(settings_of(nats)) as bus:
-        assert await bus.last_payload(subjects.ANCHOR_STREAM, subjects.ANCHOR_SUBJECT) is None
         await bus.ensure_streams()
-        assert await bus.last_payload(subjects.ANCHOR_STREAM, subjects.ANCHOR_SUBJECT) is None
+        for number in range(5):
+            await bus.publish(subjects.ANCHOR_SUBJECT, b"%d" % number, f"outbox-{number}")
+        assert await anchors(bus, 3) == [b"2", b"3", b"4"]
+        assert await anchors(bus, 9) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def test_what_was_never_said_is_not_there(nats: NatsServer) -> None:
+    async with open_bus(settings_of(nats)) as bus:
+        assert await anchors(bus) == []
+        await bus.ensure_streams()
+        assert await anchors(bus) == []
         assert await bus.last_sequence(subjects.LIQUIDITY_STREAM) == 0
 
 
@@ -231,4 +240,4 @@ async def test_only_the_leader_empties_the_outbox(database: Database, nats: Nats
             await asyncio.sleep(1.5)
             assert len(await database.run("SELECT 1 FROM outbox")) > 0
         async with running_outbox(database, bus, writer):
-            await until_sent(database)
+            await database.until_sent()

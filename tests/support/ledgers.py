@@ -20,6 +20,7 @@ from support.waiting import until
 
 _LEAD_S = 15.0
 _RELEASE_S = 10.0
+_SENT_S = 15.0
 _LOOK_AGAIN_S = 0.02
 # What a refused command must leave as it was. The outbox too: nothing is told of what did not happen.
 _TABLES = (
@@ -63,6 +64,12 @@ class Database:
         """Wait until nothing is held on an account."""
         async with asyncio.timeout(_RELEASE_S):
             while (await self.balance(account_id))[1]:  # noqa: ASYNC110 - a row sets no event
+                await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def until_sent(self) -> None:
+        """Wait until nothing is left in the outbox."""
+        async with asyncio.timeout(_SENT_S):
+            while await self.run("SELECT 1 FROM outbox LIMIT 1"):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(_LOOK_AGAIN_S)
 
 

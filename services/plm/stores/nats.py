@@ -1,8 +1,8 @@
 """NATS JetStream: settings, one connection, durable publishing, and an ordered reader from a sequence."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 import nats
@@ -33,6 +33,7 @@ class NatsSettings(BaseModel):
     url: str = "nats://nats:4222"
     connect_timeout_s: float = 2.0
     request_timeout_s: float = 5.0
+    history_timeout_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Bus:
 
     def __init__(self, client: Client, settings: NatsSettings) -> None:
         self._client = client
+        self._history_timeout_s = settings.history_timeout_s
         self._jetstream: JetStreamContext = client.jetstream(timeout=settings.request_timeout_s)
 
     @property
@@ -98,16 +100,28 @@ class Bus:
         with _unavailable():
             return int((await self._jetstream.stream_info(stream)).state.last_seq)
 
-    async def last_payload(self, stream: str, subject: str) -> bytes | None:
-        """The newest message on a subject, or None when there is none."""
+    async def recent_payloads(self, stream: str, subject: str, count_max: int) -> list[bytes]:
+        """The newest messages of a stream with one subject, oldest first; none when there is no such stream."""
         with _unavailable():
             try:
-                message = await self._jetstream.get_last_msg(stream, subject)
+                state = (await self._jetstream.stream_info(stream)).state
             except nats.js.errors.NotFoundError:
-                return None
-            return message.data or b""
+                return []
+            if not state.messages:
+                return []
+            found = []
+            from_sequence = max(state.first_seq, state.last_seq - count_max + 1)
+            async with (
+                asyncio.timeout(self._history_timeout_s),
+                aclosing(self.follow(subject, from_sequence)) as messages,
+            ):
+                async for message in messages:
+                    found.append(message.payload)
+                    if message.sequence >= state.last_seq:
+                        break
+            return found
 
-    async def follow(self, subject: str, from_sequence: int) -> AsyncIterator[BusMessage]:
+    async def follow(self, subject: str, from_sequence: int) -> AsyncGenerator[BusMessage]:
         """Messages from a sequence on, in order, for ever. Raises Unavailable when the flow stops for good."""
         with _unavailable():
             subscription = await self._jetstream.subscribe(

@@ -1,0 +1,135 @@
+"""A superuser may do anything to the rows, but not unnoticed: `verify` names the first bad one."""
+
+from collections.abc import Sequence
+
+import pytest
+from plm.domain.chain import FindingKind
+from plm.ledger.reading import Verdict
+from plm.stores.nats import NatsSettings, open_bus
+from support import demo_mesh
+from support.ledgers import Database, ask_all, leading_writer, running_outbox, verify
+from support.nats import NatsServer
+
+# The chain of this file: 4 × fund, then per payment 2 × hold and 2 × post. Payment p1 begins at row 9.
+PAYMENTS = 5
+ROWS = 4 + 4 * PAYMENTS
+
+
+@pytest.fixture
+async def books(database: Database, nats: NatsServer) -> Database:
+    """Five settled payments, anchored."""
+    async with (
+        open_bus(NatsSettings(url=nats.url)) as bus,
+        leading_writer(database.ledger) as writer,
+        running_outbox(database, bus, writer),
+    ):
+        await ask_all(writer, demo_mesh.founding())
+        for number in range(PAYMENTS):
+            await ask_all(writer, demo_mesh.whole_payment(f"p{number}"))
+        await database.until_sent()
+    return database
+
+
+async def findings(books: Database, nats: NatsServer) -> dict[FindingKind, int]:
+    verdict = await verify(books, nats.url)
+    return {finding.kind: finding.seq for finding in verdict.findings}
+
+
+async def test_sound_books_pass(books: Database, nats: NatsServer) -> None:
+    verdict = await verify(books, nats.url)
+    assert isinstance(verdict, Verdict)
+    assert verdict.findings == ()
+    assert (verdict.entries, verdict.head.seq, verdict.anchored_seq) == (ROWS, ROWS, ROWS)
+    assert verdict.sums == {"USD": 0, "EUR": 0}
+
+
+HASH = {FindingKind.ALTERED: 6, FindingKind.FORK: 7}
+PREVIOUS = {FindingKind.ALTERED: 6, FindingKind.FORK: 6}
+MONEY = {FindingKind.MISMATCH: 0, FindingKind.UNBALANCED: 0}
+_SWAP = """
+UPDATE entries e SET debit = o.debit, credit = o.credit, amount = o.amount, kind = o.kind,
+    transfer_id = o.transfer_id, ref = o.ref
+FROM entries o WHERE (e.seq, o.seq) IN ((7, 16), (16, 7))
+"""
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        (["UPDATE entries SET amount = amount + 1 WHERE seq = 9"], {FindingKind.ALTERED: 9}),
+        (["UPDATE entries SET credit = 'link/c/a' WHERE seq = 12"], {FindingKind.ALTERED: 12}),
+        (["UPDATE entries SET created_at_ms = 0 WHERE seq = 1"], {FindingKind.ALTERED: 1}),
+        (["UPDATE entries SET epoch = 9 WHERE seq = 24"], {FindingKind.ALTERED: 24}),
+        (["UPDATE entries SET hash = decode(repeat('ab', 32), 'hex') WHERE seq = 6"], HASH),
+        (["UPDATE entries SET prev_hash = decode(repeat('ab', 32), 'hex') WHERE seq = 6"], PREVIOUS),
+        (["DELETE FROM entries WHERE seq = 10"], {FindingKind.GAP: 11}),
+        (["DELETE FROM entries WHERE seq = 1"], {FindingKind.GAP: 2}),
+        (["DELETE FROM entries WHERE seq BETWEEN 5 AND 8"], {FindingKind.GAP: 9}),
+        ([_SWAP], {FindingKind.ALTERED: 7}),
+        (["DELETE FROM entries WHERE seq > 20"], {FindingKind.TRUNCATED: 21}),
+        (["DELETE FROM entries"], {FindingKind.TRUNCATED: 1}),
+        (["UPDATE accounts SET posted = posted + 1 WHERE account_id = 'link/a/b'"], MONEY),
+        (["UPDATE accounts SET held = 1 WHERE account_id = 'link/a/b'"], {FindingKind.MISMATCH: 0}),
+        (["DELETE FROM accounts WHERE account_id = 'link/d/b'"], MONEY),
+    ],
+)  # fmt: skip
+async def test_each_kind_of_tampering_is_named_at_its_first_row(
+    books: Database, nats: NatsServer, statements: Sequence[str], expected: dict[FindingKind, int]
+) -> None:
+    """Beside what the rows say of themselves, balances that no longer follow from them may be named too."""
+    for statement in statements:
+        await books.run(statement)
+    found = await findings(books, nats)
+    assert expected.items() <= found.items()
+    assert found.keys() - expected.keys() <= {FindingKind.MISMATCH}
+
+
+async def test_a_truncated_tail_with_fitting_balances_is_seen_by_its_anchor_alone(
+    books: Database, nats: NatsServer
+) -> None:
+    """The last payment is taken out whole, balances and all: nothing inside the database is wrong."""
+    await books.run("DELETE FROM entries WHERE seq > 20")
+    for account, amount in (("a/b", 1100), ("b/a", -1100), ("b/d", 1000), ("d/b", -1000)):
+        await books.run(
+            "UPDATE accounts SET posted = posted + $2 WHERE account_id = $1",
+            f"link/{account}",
+            amount,
+        )
+    assert await findings(books, nats) == {FindingKind.TRUNCATED: 21}
+
+
+async def test_a_tail_that_was_cut_off_and_written_anew_differs_from_older_anchors(
+    books: Database, nats: NatsServer
+) -> None:
+    """A restarted writer goes on from the rows it finds, and its newest anchor fits them: the older ones do not."""
+    await books.run("DELETE FROM entries WHERE seq > 20")
+    async with (
+        open_bus(NatsSettings(url=nats.url)) as bus,
+        leading_writer(books.ledger) as writer,
+        running_outbox(books, bus, writer),
+    ):
+        for number in range(3):
+            await ask_all(writer, demo_mesh.whole_payment(f"anew{number}"))
+        await books.until_sent()
+    found = await findings(books, nats)
+    assert 20 < found[FindingKind.ALTERED] <= ROWS
+
+
+async def test_what_was_written_after_the_last_anchor_is_told_apart(
+    books: Database, nats: NatsServer
+) -> None:
+    async with leading_writer(books.ledger) as writer:
+        await ask_all(writer, demo_mesh.whole_payment("unanchored"))
+    verdict = await verify(books, nats.url)
+    assert verdict.findings == ()
+    assert (verdict.head.seq, verdict.anchored_seq) == (ROWS + 4, ROWS)
+
+
+async def test_a_row_altered_before_the_writer_goes_on_stays_visible(
+    books: Database, nats: NatsServer
+) -> None:
+    """Later rows hang on the hash, not on the content: they hide nothing."""
+    await books.run("UPDATE entries SET amount = amount + 1 WHERE seq = 9")
+    async with leading_writer(books.ledger) as writer:
+        await ask_all(writer, demo_mesh.whole_payment("later"))
+    assert (await findings(books, nats))[FindingKind.ALTERED] == 9
