@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 from plmkit.state import find_places
 from support.postgres import free_port
 from support.waiting import wait_until
@@ -33,11 +34,6 @@ class ApiServer:
     folder: Path
     port: int
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    @property
-    def token(self) -> str:
-        """An administrator's bearer token."""
-        return _TOKEN
 
     @property
     def kubeconfig(self) -> Path:
@@ -134,6 +130,16 @@ class ApiServer:
         done = self.kubectl("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
         assert done.returncode == 0, done.stderr
         return dict(json.loads(done.stdout)) if done.stdout.strip() else None
+
+    def client(self) -> httpx.Client:
+        """An administrator's HTTP client, for what kubectl is too slow at."""
+        return httpx.Client(
+            base_url=f"https://127.0.0.1:{self.port}",
+            verify=False,  # noqa: S501 - loopback
+            headers={"Authorization": f"Bearer {_TOKEN}"},
+            trust_env=False,
+            timeout=30,
+        )
 
     def stop(self) -> None:
         """SIGKILL: nothing of it is kept."""

@@ -58,9 +58,8 @@ class DeploymentController:
     _end: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        url = f"https://127.0.0.1:{self.api.port}/apis/apps/v1/namespaces/plm/deployments"
-        headers = {"Authorization": f"Bearer {self.api.token}"}
-        with httpx.Client(verify=False, headers=headers, trust_env=False) as client:  # noqa: S501 - loopback
+        url = "/apis/apps/v1/namespaces/plm/deployments"
+        with self.api.client() as client:
             while not self._end.wait(_LOOK_EVERY_S):
                 for found in client.get(url).json()["items"] if self.is_on else ():
                     self._look_at(client, f"{url}/{found['metadata']['name']}", found)
@@ -120,6 +119,17 @@ class Stage:
         }
         texts = {key: str(value) for key, value in {**common, **environment}.items()}
         return Service("plmop", texts, self.folder / f"{name}.log", http_port)
+
+    def clear(self) -> None:
+        """Remove all objects. Following owner references is a controller's work, and none runs here."""
+        core, apps = "/api/v1/namespaces/plm", "/apis/apps/v1/namespaces/plm"
+        ours = "/apis/plm.dev/v1alpha1/namespaces/plm"
+        with self.api.client() as client:
+            for path in (f"{ours}/meshnodes", f"{apps}/deployments", f"{core}/secrets"):
+                client.delete(path).raise_for_status()
+            for service in client.get(f"{core}/services").json()["items"]:
+                client.delete(f"{core}/services/{service['metadata']['name']}").raise_for_status()
+        assert self.api.apply(ca_secret(self.authority)).returncode == 0
 
     def node(self, name: str) -> dict[str, Any]:
         """A MeshNode as it is now."""

@@ -159,6 +159,12 @@ def missing_links(spec: MeshNodeSpec, observed: Observed) -> list[LinkOrder]:
     return [order for order in orders if not _is_link_registered(order, observed.ledger.node)]
 
 
+def standing_refusals(spec: MeshNodeSpec, observed: Observed) -> list[Refusal]:
+    """Refusals of what is still wanted: a corrected spec leaves the others behind."""
+    wanted = {manifests.node_order(observed.owner, spec), *missing_links(spec, observed)}
+    return [refusal for refusal in observed.ledger.refusals if refusal.order in wanted]
+
+
 def is_node_registered(order: NodeOrder, known: Node | None) -> bool:
     """Whether the ledger knows a node as declared. A newer generation with the same content is no news."""
     if known is None or not known.enabled:

@@ -32,8 +32,8 @@ from plmop.trust import TrustKeeper
 
 log = structlog.get_logger(__name__)
 
-# Children, node, links, health: more rounds than that, and something fights us.
-_ROUNDS_MAX = 5
+# Children, node, links, health, and links again as peers turn up: far fewer than this.
+_ROUNDS_MAX = 50
 
 Ask = Callable[[AskHealth], Awaitable[Health]]
 
@@ -93,16 +93,20 @@ class Reconciler:
             raise NotServingError(health.problem)
 
     async def _act(self, key: ObjectKey, found: Manifest, spec: MeshNodeSpec | InvalidSpec) -> None:
+        before = None
         for _ in range(_ROUNDS_MAX):
             planned = plan(spec, self._observe(key, found), self.frame)
             if not planned.actions:
                 if planned.again_s is not None:
                     self.queue.add_after(key, planned.again_s)
                 return
+            if planned == before:
+                raise FoughtError(f"it did not last: {planned.reason}")
             log.info("Planned", node=key.name, reason=planned.reason)
+            before = planned
             for action in planned.actions:
                 await self._carry_out(key, action)
-        raise FoughtError(f"still {planned.reason} after {_ROUNDS_MAX} rounds")
+        raise FoughtError(f"no end of it after {_ROUNDS_MAX} rounds")
 
     async def _carry_out(self, key: ObjectKey, action: Action) -> None:
         match action:

@@ -9,7 +9,7 @@ from plm.domain.money import format_amount
 
 from plmop.conditions import Phase, Reason, Status, Verdict, conditions_of
 from plmop.mesh_node import manifests
-from plmop.mesh_node.plan import Observed, is_node_registered, missing_links
+from plmop.mesh_node.plan import Observed, is_node_registered, missing_links, standing_refusals
 from plmop.mesh_node.spec import InvalidSpec, MeshNodeSpec
 
 _REFUSALS = {Code.INSUFFICIENT_FUNDS: Reason.INSUFFICIENT_FUNDS}
@@ -38,7 +38,7 @@ def _paused_message(observed: Observed) -> str:
 
 def _obstacles(spec: MeshNodeSpec, observed: Observed) -> Iterator[Verdict]:
     yield from _missing_children(observed)
-    yield from _refusals(observed)
+    yield from _refusals(spec, observed)
     if not observed.incarnation:
         message = f"Deployment {observed.owner.child} has no available pod of its newest template"
         yield Verdict(Phase.STARTING, Reason.WAITING_FOR_POD, message)
@@ -60,8 +60,8 @@ def _missing_children(observed: Observed) -> Iterator[Verdict]:
         yield Verdict(Phase.PENDING, Reason.CREATING, "Deployment or Service is not made yet")
 
 
-def _refusals(observed: Observed) -> Iterator[Verdict]:
-    for refusal in observed.ledger.refusals:
+def _refusals(spec: MeshNodeSpec, observed: Observed) -> Iterator[Verdict]:
+    for refusal in standing_refusals(spec, observed):
         reason = _REFUSALS.get(refusal.code, Reason.REGISTRATION_REFUSED)
         message = (
             f"the ledger refuses: {refusal.detail}; correct the spec, it is asked again each minute"

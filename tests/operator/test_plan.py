@@ -1,0 +1,296 @@
+"""The plan's specification: from any observed set, plan and apply reach the desired set and then plan nothing."""
+
+import copy
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plm.domain.books import Books
+from plm.domain.deciding import decide
+from plm.domain.errors import PlmError, Refused
+from plm.domain.mesh import LinkPolicy, Registration
+from plm.domain.orders import LinkOrder, NodeOrder
+from plm.domain.registering import links_of
+from plmop import certificates
+from plmop.actions import (
+    Action,
+    Apply,
+    AskHealth,
+    Delete,
+    Issue,
+    RegisterLink,
+    RegisterNode,
+)
+from plmop.certificates import BadSecret, Leaf
+from plmop.mesh_node import manifests
+from plmop.mesh_node.plan import CertificateFacts, Health, LedgerFacts, Observed, is_covered, plan
+from plmop.mesh_node.spec import InvalidSpec, MeshNodeSpec, read_spec
+from plmop.mesh_node.status import judge
+from plmop.registrations import Refusal
+from support.harms import (
+    ANY_CHILD,
+    CURRENT,
+    DEPLOYMENT,
+    NAMES,
+    NOW,
+    OWNER,
+    SECRET,
+    SERVICE,
+    child,
+    issue,
+)
+from support.stage import link
+from support.troupe import FRAME, LIFETIME_S
+
+Manifest = dict[str, Any]
+
+ROUNDS_MAX = 12
+
+
+@dataclass
+class World:
+    """What a plan acts on, in memory; the ledger's decisions are the real ones."""
+
+    objects: dict[str, Manifest] = field(default_factory=dict)
+    books: Books = field(default_factory=Books)
+    health: Health | None = None
+    refusals: list[Refusal] = field(default_factory=list)
+
+    @classmethod
+    def after(cls, history: Iterable[NodeOrder | LinkOrder]) -> "World":
+        """A world whose ledger was asked all this, and took what it could."""
+        world = cls()
+        for order in history:
+            with suppress(PlmError):
+                decide(world.books, order, 0)
+        return world
+
+    def converge(self, spec: MeshNodeSpec) -> None:
+        """Plan and carry out, until nothing is planned or it takes too long."""
+        for _ in range(ROUNDS_MAX):
+            planned = plan(spec, self.observe(), FRAME)
+            for action in planned.actions:
+                self.carry_out(action)
+            if not planned.actions:
+                return
+
+    def observe(self) -> Observed:
+        secret = self.objects.get("Secret")
+        record = self.books.nodes.get("a")
+        links = tuple(links_of(self.books, "a"))
+        return Observed(
+            owner=OWNER,
+            deployment=self.objects.get("Deployment"),
+            service=self.objects.get("Service"),
+            secret=secret,
+            certificate=CertificateFacts(CURRENT.bundle, "", 0.0, read_leaf(secret)),
+            ledger=LedgerFacts(
+                answers=True,
+                problem="",
+                node=None if record is None else replace(record, links=links),
+                peers=frozenset(name for name, node in self.books.nodes.items() if node.enabled),
+                refusals=tuple(self.refusals),
+            ),
+            health=self.health,
+            now_s=NOW.timestamp(),
+        )
+
+    def carry_out(self, action: Action) -> None:
+        match action:
+            case Apply(manifest):
+                self._apply(dict(manifest))
+            case Delete(kind, _, uid):
+                assert self.objects[kind]["metadata"]["uid"] == uid
+                del self.objects[kind]
+            case Issue(manifest, names, why):
+                data = issue(CURRENT, names) if why else self.objects["Secret"]["data"]
+                bundle = certificates.encode({"ca.crt": CURRENT.bundle})
+                self._apply({**manifest, "data": {**data, **bundle}})
+            case RegisterNode(order) | RegisterLink(order):
+                self._register(order)
+            case AskHealth(_, incarnation):
+                self.health = Health(incarnation, is_serving=True)
+
+    def _register(self, order: NodeOrder | LinkOrder) -> None:
+        try:
+            decide(self.books, order, 0)
+        except Refused as error:
+            self.refusals.append(Refusal(order, error.code, error.detail))
+
+    def _apply(self, manifest: Manifest) -> None:
+        known = self.objects.get(manifest["kind"], {"metadata": {"uid": "uid-new"}})
+        if manifest["kind"] == "Deployment" and "spec" in known:
+            # The API server refuses any other.
+            assert known["spec"]["selector"] == manifest["spec"]["selector"]
+        if manifest["kind"] == "Secret" and "type" in known:
+            assert known["type"] == manifest["type"]
+        fresh = copy.deepcopy(manifest)
+        fresh["metadata"] = {**known["metadata"], **fresh["metadata"], "generation": 1}
+        if "status" in known:
+            fresh["status"] = known["status"]
+        self.objects[manifest["kind"]] = fresh
+
+
+def read_leaf(secret: Manifest | None) -> Leaf | None:
+    if secret is None:
+        return None
+    try:
+        return certificates.read_leaf(secret, CURRENT)
+    except BadSecret:
+        return None
+
+
+AVAILABLE = {
+    "observedGeneration": 9, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1,
+}  # fmt: skip
+
+VOLUMES = st.sampled_from(("0", "1.00", "25.00", "1000000.00"))
+LINKS = st.lists(
+    st.builds(
+        lambda to, volume, fee: link(to, volume, baseFee=fee),
+        st.sampled_from("bcde"),
+        VOLUMES,
+        st.sampled_from(("0", "1.00")),
+    ),
+    max_size=4,
+    unique_by=lambda item: str(item["to"]),
+)
+SPECS = st.builds(
+    lambda links, role, workers: read_spec(
+        "a", {"currency": "USD", "links": links, "role": role, "workersMax": workers}
+    ),
+    LINKS,
+    st.sampled_from(("sme", "provider", "hub")),
+    st.sampled_from((1, 32)),
+)
+
+
+def commands() -> st.SearchStrategy[list[NodeOrder | LinkOrder]]:
+    """What may have been registered before: by an older generation, by another object, by hand."""
+    registration = st.builds(
+        Registration, st.sampled_from(("uid-a", "uid-before")), st.integers(1, 3)
+    )
+    node = st.builds(
+        NodeOrder,
+        st.sampled_from("abc"),
+        st.sampled_from(("sme", "hub")),
+        st.just("USD"),
+        registration,
+        st.lists(st.sampled_from("bcd"), unique=True).map(tuple),
+    )
+    policy = st.sampled_from((100, 0)).map(LinkPolicy)
+    links = st.builds(
+        LinkOrder,
+        st.sampled_from("ab"),
+        st.sampled_from("bcd"),
+        policy,
+        st.sampled_from((0, 100, 2500)),
+        registration,
+    )
+    return st.lists(node | links, max_size=8)
+
+
+@given(data=st.data(), spec=SPECS, history=commands(), is_available=st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_any_observed_set_converges(
+    data: st.DataObject,
+    spec: MeshNodeSpec,
+    history: list[NodeOrder | LinkOrder],
+    is_available: bool,
+) -> None:
+    """Plan and apply, again and again: the desired set is reached, and then nothing is planned."""
+    desired: dict[str, Any] = {
+        "Deployment": manifests.deployment(OWNER, spec, FRAME),
+        "Service": manifests.service(OWNER, FRAME),
+        "Secret": {**manifests.secret(OWNER), "data": issue(CURRENT, NAMES)},
+    }
+    harms = {"Deployment": DEPLOYMENT, "Service": SERVICE, "Secret": SECRET}
+    world = World.after(history)
+    for kind, manifest in desired.items():
+        found = data.draw(child(manifest, (*ANY_CHILD, *harms[kind])), label=kind)
+        if found is not None:
+            world.objects[kind] = found
+    if is_available and "Deployment" in world.objects:
+        world.objects["Deployment"]["status"] = dict(AVAILABLE)
+    world.converge(spec)
+    observed = world.observe()
+    assert plan(spec, observed, FRAME).actions == ()
+    for kind in ("Deployment", "Service"):
+        assert is_covered(desired[kind], world.objects[kind])
+    leaf = observed.certificate.leaf
+    assert leaf is not None
+    assert certificates.why_due(leaf, NAMES, now_s=observed.now_s, settled_at_s=0) == ""
+    assert leaf.bundle == CURRENT.bundle
+    assert observed.ledger.node is not None
+    assert judge(spec, observed).reason
+
+
+@given(spec=SPECS)
+@settings(max_examples=50, deadline=None)
+def test_a_plan_is_a_function_of_what_it_sees(spec: MeshNodeSpec) -> None:
+    """Same input, same plan; and nothing that it was given has changed."""
+    world = World()
+    before = copy.deepcopy(world.objects)
+    assert plan(spec, world.observe(), FRAME) == plan(spec, world.observe(), FRAME)
+    assert world.objects == before
+
+
+def made(**spec: Any) -> MeshNodeSpec:
+    found = read_spec("a", {"currency": "USD", **spec})
+    assert isinstance(found, MeshNodeSpec)
+    return found
+
+
+def test_what_others_added_stays_theirs() -> None:
+    """No fight with an autoscaler's annotation, a mesh's sidecar or a person's label."""
+    desired = manifests.deployment(OWNER, made(), FRAME)
+    present = copy.deepcopy(dict(desired))
+    present["metadata"]["labels"]["team"] = "blue"
+    present["spec"]["template"]["spec"]["containers"].append({"name": "sidecar"})
+    assert is_covered(desired, present)
+    present["spec"]["replicas"] = 2
+    assert not is_covered(desired, present)
+
+
+@pytest.mark.parametrize(
+    "spec", [made(paused=True), InvalidSpec("no sense")], ids=["paused", "invalid"]
+)
+def test_paused_and_invalid_plan_nothing(spec: MeshNodeSpec | InvalidSpec) -> None:
+    assert plan(spec, World().observe(), FRAME).actions == ()
+
+
+def test_without_a_ca_no_certificate_and_no_pod_is_made() -> None:
+    """A pod would only wait for the Secret that it mounts."""
+    observed = replace(
+        World().observe(), certificate=CertificateFacts("", "there is no CA", 0.0, None)
+    )
+    kinds = [
+        action.manifest["kind"]
+        for action in plan(made(), observed, FRAME).actions
+        if isinstance(action, Apply)
+    ]
+    assert kinds == ["Service"]
+    assert judge(made(), observed).reason == "WaitingForCertificate"
+
+
+def test_nothing_is_registered_while_the_ledger_is_silent() -> None:
+    world = World()
+    for action in plan(made(), world.observe(), FRAME).actions:
+        world.carry_out(action)
+    observed = world.observe()
+    silent = replace(observed, ledger=replace(observed.ledger, answers=False, problem="down"))
+    assert plan(made(), silent, FRAME).actions == ()
+    world.objects["Deployment"]["status"] = dict(AVAILABLE)
+    served = replace(silent, deployment=world.objects["Deployment"])
+    assert judge(made(), served).reason == "WaitingForLedger"
+
+
+def test_a_certificate_is_looked_at_again_when_it_is_due() -> None:
+    world = World()
+    world.converge(made())
+    again_s = plan(made(), world.observe(), FRAME).again_s
+    assert again_s == pytest.approx(LIFETIME_S * 2 / 3, abs=2)
