@@ -115,7 +115,8 @@ async def running_writer(
         yield writer
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        outcome = (await asyncio.gather(task, return_exceptions=True))[0]
+        assert isinstance(outcome, asyncio.CancelledError), "the writer's task ended by itself"
 
 
 @asynccontextmanager

@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict
 from plm.domain.errors import Code, Refused, Unavailable
 
 # After these the connection is of no more use and, in the middle of a commit, nobody knows the outcome.
-# InterfaceError is asyncpg's own word for a connection that is closed or closing.
+# InterfaceError is asyncpg's own word for a connection that is closed or closing, InternalClientError for one that it
+# sees dying between two of its states.
 LOST = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.ReadOnlySQLTransactionError,
