@@ -1,0 +1,170 @@
+"""The CA and what hangs on it, on a cluster kept in memory: services' certificates, our own, and a change of CA."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from plm.transport.tls import TlsSettings, read_material, read_version
+from plmop import certificates
+from plmop.certificates import Leaf
+from plmop.trust import write_files
+from support.leaves import Authority, new_authority
+from support.paper_cluster import PaperCluster
+from support.paper_ledger import PaperLedger
+from support.stage import ca_secret, mesh_node
+from support.troupe import LIFETIME_S, Clock, Troupe, make_available
+
+SETTLE_S = 150.0
+
+
+@pytest.fixture
+def pair() -> Authority:
+    return new_authority()
+
+
+@pytest.fixture
+def cluster(pair: Authority) -> PaperCluster:
+    made = PaperCluster()
+    made.put(ca_secret(pair))
+    made.put(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "plm-operator"},
+            "spec": {},
+        }
+    )
+    return made
+
+
+def troupe_of(cluster: PaperCluster, clock: Clock, folder: Path) -> Troupe:
+    return Troupe(cluster, PaperLedger(), clock, folder / "tls")
+
+
+def leaf(cluster: PaperCluster, name: str, troupe: Troupe) -> Leaf:
+    found = troupe.trust.read_leaf(cluster.objects["Secret", name])
+    assert found is not None
+    return found
+
+
+async def test_services_get_certificates_that_go_with_the_operator(
+    cluster: PaperCluster, tmp_path: Path
+) -> None:
+    troupe = troupe_of(cluster, Clock(), tmp_path)
+    await troupe.start()
+    edge = leaf(cluster, "edge-tls", troupe)
+    assert edge.names.addresses == ("198.51.100.2",)
+    assert {"edge", "edge.plm.svc", "localhost"} <= set(edge.names.dns)
+    ledger = leaf(cluster, "ledger-tls", troupe)
+    assert ledger.names.spiffe.endswith("/service/ledger")
+    assert ledger.names.addresses == ()
+    [owner] = cluster.objects["Secret", "edge-tls"]["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"]) == ("Deployment", "plm-operator")
+
+
+async def test_what_is_right_is_not_written_again(cluster: PaperCluster, tmp_path: Path) -> None:
+    troupe = troupe_of(cluster, Clock(), tmp_path)
+    await troupe.start()
+    written = len(cluster.writes)
+    assert not await troupe.trust.refresh()
+    assert cluster.writes[written:] == []
+    again = troupe_of(cluster, Clock(), tmp_path)
+    await again.start()
+    assert cluster.writes[written:] == [], "a new leader finds everything in place"
+
+
+async def test_services_are_renewed_at_two_thirds(cluster: PaperCluster, tmp_path: Path) -> None:
+    clock = Clock()
+    troupe = troupe_of(cluster, clock, tmp_path)
+    await troupe.start()
+    before = leaf(cluster, "ledger-tls", troupe).end_s
+    clock.now_s += LIFETIME_S * 0.6
+    await troupe.trust.refresh()
+    assert leaf(cluster, "ledger-tls", troupe).end_s == before
+    clock.now_s += LIFETIME_S * 0.1
+    await troupe.trust.refresh()
+    assert leaf(cluster, "ledger-tls", troupe).end_s == pytest.approx(
+        clock.now_s + LIFETIME_S, abs=1
+    )
+
+
+async def test_without_a_ca_it_waits_and_begins_when_there_is_one(tmp_path: Path) -> None:
+    cluster = PaperCluster()
+    troupe = troupe_of(cluster, Clock(), tmp_path)
+    await troupe.start()
+    assert troupe.trust.authority is None
+    assert "plm-ca" in troupe.trust.problem
+    assert cluster.writes == []
+    cluster.put(ca_secret(new_authority()))
+    await troupe.look()
+    assert await troupe.trust.refresh()
+    assert ("Secret", "ledger-tls") in cluster.objects
+
+
+async def test_a_new_ca_takes_over_in_two_steps(
+    cluster: PaperCluster, pair: Authority, tmp_path: Path
+) -> None:
+    """First all trust both and keep their keys; once that reached every pod, the new CA signs; then the old goes."""
+    clock = Clock()
+    cluster.put(mesh_node("a"))
+    troupe = troupe_of(cluster, clock, tmp_path)
+    await troupe.start()
+    await troupe.reconcile("a")
+    make_available(cluster, "a")
+    keys = {
+        name: cluster.objects["Secret", name]["data"]["tls.key"]
+        for name in ("node-a-tls", "ledger-tls")
+    }
+    newer = new_authority()
+    cluster.put(ca_secret(newer))
+
+    async def turn(seconds: float) -> None:
+        clock.now_s += seconds
+        await troupe.look()
+        await troupe.trust.refresh()
+        await troupe.reconcile("a")
+
+    await turn(1)
+    both = {
+        certificates.pem(x509.load_pem_x509_certificate(each.certificate)) for each in (pair, newer)
+    }
+    for name, key in keys.items():
+        assert cluster.objects["Secret", name]["data"]["tls.key"] == key, "no key changes yet"
+        assert certificates.split_bundle(leaf(cluster, name, troupe).bundle) == both
+    await turn(SETTLE_S)
+    for name in keys:
+        assert leaf(cluster, name, troupe).is_current
+        assert certificates.split_bundle(leaf(cluster, name, troupe).bundle) == both
+    await turn(LIFETIME_S)
+    for name in keys:
+        assert len(certificates.split_bundle(leaf(cluster, name, troupe).bundle)) == 1
+
+
+async def test_a_certificate_authority_slipped_into_a_secret_is_thrown_out(
+    cluster: PaperCluster, tmp_path: Path
+) -> None:
+    troupe = troupe_of(cluster, Clock(), tmp_path)
+    await troupe.start()
+    secret = cluster.objects["Secret", "ledger-tls"]
+    stranger = certificates.encode({"ca.crt": new_authority().certificate.decode()})
+    cluster.put({**secret, "data": {**secret["data"], **stranger}})
+    await troupe.look()
+    await troupe.trust.refresh()
+    assert troupe.trust.authority is not None
+    assert leaf(cluster, "ledger-tls", troupe).bundle == troupe.trust.authority.bundle
+
+
+def test_files_change_all_at_once_and_nobody_else_reads_them(tmp_path: Path) -> None:
+    """Readers see one set or the other, never half of each, and are told by a new version."""
+    folder = tmp_path / "tls"
+    tls = TlsSettings(directory=folder)
+    for content in (b"first", b"second"):
+        before = read_version(tls) if (folder / "..data").exists() else None
+        write_files(folder, dict.fromkeys(("tls.crt", "tls.key", "ca.crt"), content))
+        material = read_material(tls)
+        assert (material.certificate, material.key, material.authorities) == (content,) * 3
+        assert material.version != before
+    key = (folder / "..data" / "tls.key").stat()
+    assert stat.S_IMODE(key.st_mode) == 0o600
+    assert len(list(folder.iterdir())) == 2, "the link and the one folder that it points to"
