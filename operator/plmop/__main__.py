@@ -48,9 +48,10 @@ def frame_of(settings: OperatorSettings) -> Frame:
     )
 
 
-async def ask_health(channels: Channels, target: str, question: AskHealth) -> Health:
+async def ask_health(settings: OperatorSettings, question: AskHealth) -> Health:
     """Ask a node at its Service."""
-    return await health.ask(channels, question, target.format(node_id=question.node_id))
+    target = settings.node_target.format(node_id=question.node_id)
+    return await health.ask(settings.tls, target, question)
 
 
 async def lead_for_ever(leadership: Leadership, controller: Controller) -> None:
@@ -86,7 +87,7 @@ async def main() -> None:
     channels = Channels(settings.tls)
     trust = TrustKeeper(cluster, mirror, settings)
     registrations = Registrations(ledger_call(channels, settings.ledger))
-    ask = partial(ask_health, channels, settings.node_target)
+    ask = partial(ask_health, settings)
     reconciler = Reconciler(cluster, mirror, trust, registrations, queue, frame_of(settings), ask)
     controller = Controller(settings, cluster, mirror, queue, trust, registrations, reconciler)
     metrics.QUEUE_DEPTH.set_function(lambda: queue.depth)

@@ -18,16 +18,18 @@ from plm.domain.ids import service_spiffe
 from plm.transport.server import GrpcServer
 from plm.transport.tls import TlsSettings
 from plm.wire.plm_pb2_grpc import add_LedgerServicer_to_server
+from plmop import crds
 from support.apiserver import ApiServer, throwaway_apiserver
 from support.leaves import Authority, new_authority, write_leaf
 from support.mesh import Service
 from support.paper_ledger import PaperLedger
 from support.postgres import ROOT, free_port
+from support.waiting import wait_until
 
 _T = TypeVar("_T")
 _CRD = ROOT / "charts" / "plm-operator" / "crds" / "meshnodes.yaml"
 _LOOK_EVERY_S = 0.1
-NODES = tuple("abcdefgh") + tuple(f"n{number:02}" for number in range(50))
+NODES = (*"abcdefgh", "anna", "bert", "clara", "dora", *(f"n{number:02}" for number in range(50)))
 
 
 class Backstage:
@@ -105,7 +107,7 @@ class Stage:
         name = f"operator-{self._operators}"
         http_port = free_port()
         common: dict[str, object] = {
-            "KUBECONFIG": self.api.kubeconfig,
+            "KUBECONFIG": self.folder / "operator.kubeconfig",
             "PLM_NAMESPACE": "plm",
             "PLM_POD_NAME": name,
             "PLM_NODE_IMAGE": "plm.local/services:test",
@@ -144,6 +146,14 @@ class Stage:
                 return condition["status"], condition["reason"]
         return "", ""
 
+    def is_ready(self, name: str) -> bool:
+        """Whether it says so, of the spec that it has now."""
+        found = self.node(name)
+        is_current = (
+            found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"]
+        )
+        return is_current and self.ready(name) == ("True", "Ready")
+
     def set_serving(self, *, serving: bool) -> None:
         """What all nodes say of their health."""
         assert self.nodes is not None
@@ -163,6 +173,14 @@ def mesh_node(name: str, **spec: Any) -> dict[str, Any]:
 def link(to: str, volume: str = "1000.00", **more: Any) -> dict[str, Any]:
     """One entry of a MeshNode's links."""
     return {"to": to, "liquidityVolume": volume, **more}
+
+
+def make_ready(stage: Stage, *nodes: dict[str, Any], within_s: float = 20) -> None:
+    """Apply MeshNodes and wait until all of them are Ready."""
+    done = stage.api.apply(*nodes)
+    assert done.returncode == 0, done.stderr
+    for name in [str(node["metadata"]["name"]) for node in nodes]:
+        wait_until(lambda name=name: stage.is_ready(name), within_s, f"{name} is Ready")  # type: ignore[misc] # bound
 
 
 def ca_secret(authority: Authority, *also_trusted: Authority) -> dict[str, Any]:
@@ -192,6 +210,43 @@ async def _serve(stage: Stage) -> tuple[GrpcServer, GrpcServer]:
     return ledger, nodes
 
 
+_BROKEN_API = {
+    "apiVersion": "apiregistration.k8s.io/v1",
+    "kind": "APIService",
+    "metadata": {"name": "v1beta1.metrics.k8s.io"},
+    "spec": {
+        "group": "metrics.k8s.io",
+        "version": "v1beta1",
+        "groupPriorityMinimum": 100,
+        "versionPriority": 100,
+        "service": {"name": "nobody", "namespace": "plm"},
+        "insecureSkipTLSVerify": True,
+    },
+}
+
+
+def _add_role(api: ApiServer, kubeconfig: Path) -> None:
+    """The operator runs with the rights of its chart, and no others."""
+    kinds = {"apiVersion": "rbac.authorization.k8s.io/v1"}
+    metadata = {"name": "plm-operator", "namespace": "plm"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "plm-operator"}
+    subject = {"kind": "ServiceAccount", "name": "plm-operator", "namespace": "plm"}
+    done = api.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+        {**kinds, "kind": "Role", "metadata": metadata, "rules": crds.rules()},
+        {
+            **kinds,
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": reference,
+            "subjects": [subject],
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    token = api.do("create", "token", "plm-operator", "-n", "plm").strip()
+    api.write_kubeconfig(kubeconfig, token)
+
+
 @contextmanager
 def open_stage(folder: Path) -> Iterator[Stage]:
     """A stage without an operator; everything is gone when the block ends."""
@@ -200,6 +255,9 @@ def open_stage(folder: Path) -> Iterator[Stage]:
         api.do("create", "namespace", "plm")
         api.do("apply", "-f", str(_CRD))
         api.do("wait", "--for=condition=Established", "crd/meshnodes.plm.dev")
+        _add_role(api, folder / "operator.kubeconfig")
+        # An aggregated API whose server is gone must keep nobody from starting.
+        assert api.apply(_BROKEN_API).returncode == 0
         backstage = Backstage()
         stack.callback(backstage.close)
         controller = DeploymentController(api)
