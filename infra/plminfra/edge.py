@@ -64,7 +64,7 @@ class Edge(pulumi.ComponentResource):
         )
         k8s.apps.v1.Deployment(
             f"{name}-pods-set",
-            metadata=pods.metadata(NAME, args.namespace, of=NAME),
+            metadata=pods.metadata(NAME, args.namespace, of=NAME, **pods.PATIENCE),
             spec={
                 "replicas": 1,
                 "strategy": {"rolling_update": {"max_unavailable": 0, "max_surge": 1}},

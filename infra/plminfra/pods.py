@@ -73,3 +73,6 @@ def claim(size_mib: int, storage_class: str, of: str) -> Manifest:
 
 # Pulumi waits ten seconds for the endpoints of a Service; readiness is what we wait for, on the pods.
 SKIP_AWAIT: Mapping[str, str] = {"pulumi.com/skipAwait": "true"}
+
+# Pulumi's own patience is ten minutes; what does not come up here within three never does.
+PATIENCE: Mapping[str, str] = {"pulumi.com/timeoutSeconds": "180"}

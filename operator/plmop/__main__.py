@@ -108,6 +108,8 @@ async def main() -> None:
             registry=build_registry(watcher),
             settings=watch_settings(),
             namespaces=[settings.namespace],
+            # Otherwise kopf asks for the name of our user, and the image has none for it.
+            identity=settings.pod_name,  # type: ignore[arg-type] # a NewType of str that kopf does not export
             standalone=True,
             ready_flag=watching,
             stop_flag=stop_watching,

@@ -22,7 +22,7 @@ http: 0.0.0.0:{MONITOR_PORT}
 max_payload: 1MB
 write_deadline: "10s"
 lame_duck_grace_period: 1s
-lame_duck_duration: 5s
+lame_duck_duration: 30s
 ping_interval: "2s"
 ping_max: 2
 jetstream {{ store_dir: /data, max_mem: 32MB, max_file: 768MB, sync_interval: always }}
@@ -72,7 +72,7 @@ class Nats(pulumi.ComponentResource):
         )
         k8s.apps.v1.StatefulSet(
             f"{name}-pods-set",
-            metadata=pods.metadata(NAME, args.namespace, of=NAME),
+            metadata=pods.metadata(NAME, args.namespace, of=NAME, **pods.PATIENCE),
             spec={
                 "service_name": f"{NAME}-pods",
                 "replicas": 1,

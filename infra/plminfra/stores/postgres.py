@@ -265,7 +265,7 @@ class Postgres(pulumi.ComponentResource):
         }
         k8s.apps.v1.StatefulSet(
             f"{name}-pods-set",
-            metadata=pods.metadata(SCOPE, args.namespace, of=NAME),
+            metadata=pods.metadata(SCOPE, args.namespace, of=NAME, **pods.PATIENCE),
             spec={
                 "service_name": f"{SCOPE}-pods",
                 "replicas": args.replicas,

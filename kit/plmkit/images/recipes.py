@@ -76,8 +76,9 @@ def keys(checkout: Path, tools_bin: Path, base_key: str) -> Mapping[str, str]:
             (str(path.relative_to(checkout)), path.read_bytes())
             for path in files_of(checkout, recipe)
         )
-        # A binary's link leads into a folder that is named after its own content key.
-        tools = [str((tools_bin / name).resolve().parent.name) for name in recipe.tools]
+        tools = [
+            hashlib.sha256((tools_bin / name).read_bytes()).hexdigest() for name in recipe.tools
+        ]
         on = [found[recipe.stands_on]] if recipe.stands_on else []
         found[recipe.name] = content_key(files, [*on, *tools])
     return found

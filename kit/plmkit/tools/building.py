@@ -3,8 +3,9 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -159,31 +160,45 @@ def _row(family: Family, folder: Path, *, is_new: bool) -> Row:
 
 
 def _link(root: Path, folders: Sequence[Path], found: dict[str, substitutes.Found]) -> None:
-    """One flat folder of links for PATH; each is swapped in one step."""
-    links = {
+    """One flat folder for PATH. Hard links: pulumi looks for its language host beside its own binary."""
+    built = {
         path.name: path
         for folder in folders
         for path in folder.iterdir()
         # The provider is found through Pulumi's plugin folder; on PATH it would be warned of.
         if path.name not in {_RECORD, _PROVIDER}
     }
-    links |= {name: each.path for name, each in found.items()}
     flat = root / "bin"
     flat.mkdir(parents=True, exist_ok=True)
-    for name, target in links.items():
-        _swap(flat / name, target)
+    for name, target in built.items():
+        if not _is_same(flat / name, target):
+            _replace(flat / name, partial(_hard_link, target))
+    for name, each in found.items():
+        _point(flat / name, each.path)
     for stale in flat.iterdir():
-        if stale.name not in links:
+        if stale.name not in {*built, *found}:
             stale.unlink()
 
 
-def _swap(link: Path, target: Path) -> None:
-    if link.is_symlink() and link.readlink() == target:
-        return
-    fresh = link.with_name(f".{link.name}.new")
+def _is_same(path: Path, target: Path) -> bool:
+    return path.exists() and not path.is_symlink() and path.samefile(target)
+
+
+def _hard_link(target: Path, fresh: Path) -> None:
+    fresh.hardlink_to(target)
+
+
+def _point(link: Path, target: Path) -> None:
+    if not link.is_symlink() or link.readlink() != target:
+        _replace(link, lambda fresh: fresh.symlink_to(target))
+
+
+def _replace(path: Path, make: Callable[[Path], None]) -> None:
+    """Make it under another name and rename it: nobody sees a moment without it."""
+    fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
-    fresh.replace(link)
+    make(fresh)
+    fresh.replace(path)
 
 
 def _install_provider(places: Places) -> None:
@@ -191,4 +206,4 @@ def _install_provider(places: Places) -> None:
     folder = places.cache / "pulumi-home" / "plugins" / f"resource-kubernetes-v{PROVIDER_VERSION}"
     folder.mkdir(parents=True, exist_ok=True)
     for binary in binaries:
-        _swap(folder / _PROVIDER, binary)
+        _point(folder / _PROVIDER, binary)

@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 UNREACHABLE = 1 << 256
+TREES_MAX = 512
 _NONE: frozenset[int] = frozenset()
 
 
@@ -72,6 +73,8 @@ class Router:
     def _tree(self, target: int) -> "_Tree":
         tree = self._trees.get(target)
         if tree is None:
+            if len(self._trees) >= TREES_MAX:
+                self._trees.pop(next(iter(self._trees)))
             tree = self._trees[target] = _Tree(self._out, self._costs, self._distances(target))
         return tree
 
