@@ -1,5 +1,6 @@
 """Quotes: which routes a payment can take, what each hop moves and costs, and why a link was left out."""
 
+from bisect import bisect_left
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -78,6 +79,10 @@ class Quoter:
         self.graph = graph
         self._ends = [(edge.source, edge.target) for edge in graph.edges]
         self._routers: dict[int, Router] = {}
+        # Ascending volumes: what is too small for an amount is a slice, not a search.
+        ranked = sorted((edge.link.liquidity_volume, each) for each, edge in enumerate(graph.edges))
+        self._volumes = [volume for volume, _ in ranked]
+        self._by_volume = [edge_id for _, edge_id in ranked]
 
     def routes(
         self, from_node: str, to_node: str, amount: int, *, k: int = 3, ban: Ban | None = None
@@ -148,11 +153,14 @@ class Quoter:
         return router
 
     def _banned(self, amount: int, ban: Ban) -> AbstractSet[int]:
-        return {
-            edge_id
-            for edge_id, edge in enumerate(self.graph.edges)
-            if edge.link.liquidity_volume < amount or ban.reason(edge.link.key)
-        }
+        banned = set(self._by_volume[: bisect_left(self._volumes, amount)])
+        if ban.nodes or ban.links:
+            banned |= {
+                edge_id
+                for edge_id, edge in enumerate(self.graph.edges)
+                if ban.reason(edge.link.key)
+            }
+        return banned
 
     def _route(self, path: Path, amount: int) -> Route | None:
         graph = self.graph

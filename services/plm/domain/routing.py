@@ -10,34 +10,27 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import NamedTuple
+from itertools import count
 
 UNREACHABLE = 1 << 256
 TREES_MAX = 512
 _NONE: frozenset[int] = frozenset()
+_Ids = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
     """One path: its edges, its nodes, and the sum of its weights."""
 
-    edges: tuple[int, ...]
-    nodes: tuple[int, ...]
+    edges: _Ids
+    nodes: _Ids
     weight: int
 
 
-class _Spur(NamedTuple):
-    """All paths that begin alike and then leave by none of the banned edges."""
-
-    cost: int
-    edges: tuple[int, ...]
-    nodes: tuple[int, ...]
-    bans: frozenset[int]
-
-
-# Cost; 0 for a lower bound and 1 for a path, so that bounds are resolved before an equal path is emitted; the path's
-# edges and nodes (for a bound: the prefix's); the spur. Spurs do not overlap, so no two candidates have equal edges.
-_Candidate = tuple[int, int, tuple[int, ...], tuple[int, ...], _Spur]
+# Cost, or a lower bound of it; 0 for a bound and 1 for a path, so that bounds are resolved before an equal path is
+# emitted; what decides among equals: a path's edges, a bound's number; edges and nodes of the path, or of the path that
+# a bound leaves; the place where it leaves; cost up to there; edges banned there. Candidates never overlap.
+_Candidate = tuple[int, int, _Ids, _Ids, _Ids, int, int, frozenset[int]]
 
 
 class Router:
@@ -60,15 +53,15 @@ class Router:
         if source == target:
             return
         search = _Search(self._tree(target), self._costs, target, banned)
-        search.add(_Spur(0, (), (source,), _NONE))
         heap = search.heap
+        heap.append((0, 0, (), (), (source,), 0, 0, _NONE))
         while heap:
-            cost, is_path, edges, nodes, spur = heappop(heap)
-            if not is_path:
-                search.add_exact(spur)
+            candidate = heappop(heap)
+            if not candidate[1]:
+                search.resolve(candidate)
                 continue
-            yield Path(edges, nodes, cost >> self._shift)
-            search.partition(edges, nodes, spur)
+            yield Path(candidate[2], candidate[4], candidate[0] >> self._shift)
+            search.partition(candidate)
 
     def _tree(self, target: int) -> "_Tree":
         tree = self._trees.get(target)
@@ -131,71 +124,75 @@ class _Search:
         self._costs = costs
         self._target = target
         self._banned = banned
+        self._tickets = count()
 
-    def partition(self, edges: tuple[int, ...], nodes: tuple[int, ...], spur: _Spur) -> None:
-        """Split what remains of a spur beside its best path: one new spur per place where that path may be left."""
-        cost, start = spur.cost, len(spur.edges)
-        bans = spur.bans
+    def partition(self, path: _Candidate) -> None:
+        """Split what remains beside a path: one bound per place where it may be left, none of which overlap."""
+        _, _, edges, _, nodes, start, cost, bans = path
+        banned, costs, ways = self._banned, self._costs, self._ways
+        visited = set(nodes[:start])
         for place in range(start, len(edges)):
-            edge = edges[place]
-            self.add(_Spur(cost, edges[:place], nodes[: place + 1], bans | {edge}))
-            cost += self._costs[edge]
+            edge, node = edges[place], nodes[place]
+            visited.add(node)
+            bans |= {edge}
+            for through, way, following in ways(node):
+                if way not in bans and following not in visited and way not in banned:
+                    order = (next(self._tickets),)
+                    heappush(self.heap, (cost + through, 0, order, edges, nodes, place, cost, bans))
+                    break
+            cost += costs[edge]
             bans = _NONE
 
-    def add(self, spur: _Spur) -> None:
-        """Add the best path of a spur: exact where the tree's path is free, else its lower bound."""
-        cost, edges, nodes, bans = spur
-        banned = self._banned
-        for through, edge, node in self._ways(nodes[-1]):
-            if edge not in bans and edge not in banned and node not in nodes:
-                best = cost + through
-                break
-        else:
-            return
-        rest = self._walk(edge, node, nodes)
-        if rest is None:
-            heappush(self.heap, (best, 0, edges, nodes, spur))
-        else:
-            heappush(self.heap, (best, 1, (*edges, *rest[0]), (*nodes, *rest[1]), spur))
+    def resolve(self, bound: _Candidate) -> None:
+        """Replace a bound by the path it stands for, if there is one: the tree's where that is free, else searched."""
+        _, _, _, edges, nodes, place, prefix_cost, bans = bound
+        edges, nodes = edges[:place], nodes[: place + 1]
+        found = self._walk(edges, nodes, bans) or self._detour(edges, nodes, bans)
+        if found is not None:
+            cost, edges, nodes = found
+            path = (prefix_cost + cost, 1, edges, edges, nodes, place, prefix_cost, bans)
+            heappush(self.heap, path)
 
     def _walk(
-        self, edge: int, node: int, blocked: tuple[int, ...]
-    ) -> tuple[list[int], list[int]] | None:
-        """Take an edge, then each node's best way; None where that meets what is blocked or banned."""
+        self, edges: _Ids, nodes: _Ids, bans: frozenset[int]
+    ) -> tuple[int, _Ids, _Ids] | None:
+        """Take the best free way, then each node's best; None where that meets what is blocked or banned."""
         ways, banned, target = self._ways, self._banned, self._target
-        edges, nodes = [edge], [node]
+        for through, edge, node in ways(nodes[-1]):
+            if edge not in bans and node not in nodes and edge not in banned:
+                cost = through
+                break
+        else:
+            return None
+        more_edges, more_nodes = [edge], [node]
         while node != target:
             _, edge, node = ways(node)[0]
-            if node in blocked or edge in banned:
+            if node in nodes or edge in banned:
                 return None
-            edges.append(edge)
-            nodes.append(node)
-        return edges, nodes
+            more_edges.append(edge)
+            more_nodes.append(node)
+        return cost, (*edges, *more_edges), (*nodes, *more_nodes)
 
-    def add_exact(self, spur: _Spur) -> None:
-        """Replace a lower bound by the path it stands for, if there is one: A* with the tree as its estimate.
+    def _detour(
+        self, edges: _Ids, nodes: _Ids, bans: frozenset[int]
+    ) -> tuple[int, _Ids, _Ids] | None:
+        """A* around what is blocked, with the tree as its estimate.
 
         Equal costs mean equal hops, so the order of (estimate, edges) settles each node by its canonical path first.
         """
-        prefix_cost, prefix_edges, prefix_nodes, bans = spur
-        settled = set(prefix_nodes[:-1])
-        open_ends = [(prefix_cost, prefix_edges, prefix_nodes, prefix_cost)]
-        while open_ends:
-            estimate, edges, nodes, cost = heappop(open_ends)
+        ways, costs, banned = self._ways, self._costs, self._banned
+        settled = set(nodes[:-1])
+        ends = [(0, edges, nodes, 0)]
+        while ends:
+            estimate, edges, nodes, cost = heappop(ends)
             node = nodes[-1]
             if node in settled:
                 continue
             if node == self._target:
-                heappush(self.heap, (estimate, 1, edges, nodes, spur))
-                return
+                return estimate, edges, nodes
             settled.add(node)
-            for through, edge, following in self._ways(node):
-                if edge in bans or edge in self._banned or following in settled:
-                    continue
-                end = (
-                    cost + through,
-                    (*edges, edge),
-                    (*nodes, following),
-                    cost + self._costs[edge],
-                )
-                heappush(open_ends, end)
+            for through, edge, following in ways(node):
+                if edge not in bans and following not in settled and edge not in banned:
+                    end = (cost + through, (*edges, edge), (*nodes, following), cost + costs[edge])
+                    heappush(ends, end)
+        return None
