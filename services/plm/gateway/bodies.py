@@ -91,7 +91,7 @@ class StepBody(Body):
 class RouteBody(Body):
     """A way to pay."""
 
-    route: list[str]
+    nodes: list[str]
     fee: str = Field(description="What the sender pays beyond the amount")
     weight: float
     steps: list[StepBody]

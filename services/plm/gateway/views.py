@@ -91,7 +91,7 @@ def _explained(route: Route, currency: str) -> bodies.RouteBody:
         for step in route.steps
     ]
     return bodies.RouteBody(
-        route=list(route.nodes),
+        nodes=list(route.nodes),
         fee=format_amount(route.fee, currency),
         weight=route.weight / WEIGHT_SCALE,
         steps=steps,
