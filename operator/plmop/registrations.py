@@ -40,8 +40,9 @@ class Refusal:
 class Registrations:
     """What the ledger has registered. One poll for all nodes keeps it fresh; our own calls update it at once."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, ask_again_s: float = _ASK_AGAIN_S) -> None:
         self._call = call
+        self._ask_again_s = ask_again_s
         self._nodes: dict[str, Node] = {}
         self._refusals: dict[str, dict[str, Refusal]] = {}
         self.answers = False
@@ -155,7 +156,7 @@ class Registrations:
                 self._fell_silent(error)
             if self.answers != answered_before:
                 back()
-            await asyncio.sleep(every_s if self.answers else _ASK_AGAIN_S)
+            await asyncio.sleep(every_s if self.answers else self._ask_again_s)
 
     def _fell_silent(self, error: Exception) -> None:
         if self.answers:

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.mesh import Service
-from support.stage import Stage, open_stage
+from support.stage import Replica, Stage, open_stage
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +15,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="module")
-def operator(stage: Stage) -> Iterator[Service]:
+def operator(stage: Stage) -> Iterator[Replica]:
     """One running operator."""
     replica = stage.operator()
     replica.start()

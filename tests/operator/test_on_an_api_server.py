@@ -7,9 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from support.mesh import Service
 from support.postgres import ROOT
-from support.stage import Stage, link, make_ready, mesh_node
+from support.stage import Replica, Stage, link, make_ready, mesh_node
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.stores
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.stores
 REPAIRED_WITHIN_S = 5.0
 
 
-def test_two_linked_nodes_become_ready(stage: Stage, operator: Service) -> None:
+def test_two_linked_nodes_become_ready(stage: Stage, operator: Replica) -> None:
     """Either is Ready, whichever came first, and the ledger knows both with their money."""
     make_ready(stage, mesh_node("a", links=[link("b", "25000.00", baseFee="1.00")]), mesh_node("b"))
     status = stage.node("a")["status"]
@@ -32,7 +31,7 @@ def test_two_linked_nodes_become_ready(stage: Stage, operator: Service) -> None:
     assert "Ready" in {event["reason"] for event in events}
 
 
-def test_kubectl_waits_for_it_and_shows_its_columns(stage: Stage, operator: Service) -> None:
+def test_kubectl_waits_for_it_and_shows_its_columns(stage: Stage, operator: Replica) -> None:
     make_ready(stage, mesh_node("a"), mesh_node("b"))
     stage.api.do("wait", "-n", "plm", "--for=condition=Ready", "mn", "--all", "--timeout=10s")
     head, *lines = stage.api.do("get", "plm", "-n", "plm").splitlines()
@@ -41,7 +40,7 @@ def test_kubectl_waits_for_it_and_shows_its_columns(stage: Stage, operator: Serv
     assert "currency" in stage.api.do("explain", "meshnode.spec")
 
 
-def test_it_leaves_no_trace_of_kopf(stage: Stage, operator: Service) -> None:
+def test_it_leaves_no_trace_of_kopf(stage: Stage, operator: Replica) -> None:
     """No finalizer and no annotation: everything can be deleted while the operator is dead."""
     make_ready(stage, mesh_node("c"))
     for kind, name in (("meshnode", "c"), ("deployment", "node-c"), ("secret", "node-c-tls")):
@@ -61,7 +60,7 @@ def test_it_leaves_no_trace_of_kopf(stage: Stage, operator: Service) -> None:
         ("secret", "edge-tls"),
     ],
 )
-def test_a_deleted_child_comes_back(stage: Stage, operator: Service, kind: str, name: str) -> None:
+def test_a_deleted_child_comes_back(stage: Stage, operator: Replica, kind: str, name: str) -> None:
     make_ready(stage, mesh_node("a"))
     before = stage.api.get(kind, name)
     assert before is not None
@@ -85,7 +84,7 @@ EDITS: list[tuple[str, str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("kind", "name", "patch"), EDITS)
 def test_an_edited_child_is_put_right(
-    stage: Stage, operator: Service, kind: str, name: str, patch: dict[str, Any]
+    stage: Stage, operator: Replica, kind: str, name: str, patch: dict[str, Any]
 ) -> None:
     make_ready(stage, mesh_node("a"))
     before = stage.api.get(kind, name)
@@ -106,7 +105,7 @@ def test_an_edited_child_is_put_right(
     wait_until(is_right, REPAIRED_WITHIN_S, f"{kind} {name} is right again")
 
 
-def test_what_others_add_stays(stage: Stage, operator: Service) -> None:
+def test_what_others_add_stays(stage: Stage, operator: Replica) -> None:
     """Server-side apply with our own field manager: an annotation of somebody else is not ours to remove."""
     make_ready(stage, mesh_node("a"))
     stage.api.do("annotate", "deployment", "node-a", "-n", "plm", "team=blue")
@@ -123,7 +122,7 @@ def test_what_others_add_stays(stage: Stage, operator: Service) -> None:
     assert deployment()["metadata"]["annotations"]["team"] == "blue"
 
 
-def test_paused_says_so_and_is_left_alone(stage: Stage, operator: Service) -> None:
+def test_paused_says_so_and_is_left_alone(stage: Stage, operator: Replica) -> None:
     make_ready(stage, mesh_node("a"))
     stage.api.apply(mesh_node("a", paused=True))
     wait_until(lambda: stage.ready("a") == ("Unknown", "Paused"), 5, "it is paused")
@@ -135,7 +134,7 @@ def test_paused_says_so_and_is_left_alone(stage: Stage, operator: Service) -> No
     assert stage.api.get("service", "node-a") is not None
 
 
-def test_a_withdrawal_that_is_not_covered_degrades(stage: Stage, operator: Service) -> None:
+def test_a_withdrawal_that_is_not_covered_degrades(stage: Stage, operator: Replica) -> None:
     make_ready(stage, mesh_node("e", links=[link("f", "10.00")]), mesh_node("f"))
     stage.ledger.books.accounts["link/e/f"].held = 900
     stage.api.apply(mesh_node("e", links=[link("f", "5.00")]))
@@ -145,7 +144,7 @@ def test_a_withdrawal_that_is_not_covered_degrades(stage: Stage, operator: Servi
     make_ready(stage, mesh_node("e", links=[link("f", "10.00")]), mesh_node("f"))
 
 
-def test_a_node_that_stops_serving_is_not_ready(stage: Stage, operator: Service) -> None:
+def test_a_node_that_stops_serving_is_not_ready(stage: Stage, operator: Replica) -> None:
     """kubelet's probes may be content: what counts is what the node itself says over mutual TLS."""
     stage.set_serving(serving=False)
     stage.api.apply(mesh_node("g"))
@@ -155,7 +154,7 @@ def test_a_node_that_stops_serving_is_not_ready(stage: Stage, operator: Service)
 
 
 def test_a_deleted_node_leaves_the_mesh_and_its_money_stays(
-    stage: Stage, operator: Service
+    stage: Stage, operator: Replica
 ) -> None:
     make_ready(stage, mesh_node("g", links=[link("h", "3.00")]), mesh_node("h"))
     stage.api.do("delete", "meshnode", "g", "-n", "plm")
@@ -164,7 +163,7 @@ def test_a_deleted_node_leaves_the_mesh_and_its_money_stays(
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)
-def test_examples_do_what_they_say(stage: Stage, operator: Service, path: Any) -> None:
+def test_examples_do_what_they_say(stage: Stage, operator: Replica, path: Any) -> None:
     said = stage.api.do("apply", "-n", "plm", "-f", str(path), "-o", "name")
     expected = ("Unknown", "Paused") if "paused" in path.name else ("True", "Ready")
     for line in said.split():

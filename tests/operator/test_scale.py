@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.mesh import Service
-from support.stage import Stage, link, mesh_node
+from support.stage import Replica, Stage, link, mesh_node
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.stores
@@ -25,7 +24,7 @@ def memory_mib(process_id: int) -> float:
 
 
 def test_fifty_nodes_become_ready_soon_and_stay_small(
-    stage: Stage, operator: Service, tell: Callable[[str], None]
+    stage: Stage, operator: Replica, tell: Callable[[str], None]
 ) -> None:
     names = [f"n{number:02}" for number in range(COUNT)]
     mesh = [

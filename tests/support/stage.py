@@ -87,6 +87,26 @@ class DeploymentController:
 
 
 @dataclass
+class Replica(Service):
+    """One process of the operator."""
+
+    @property
+    def identity(self) -> str:
+        """As it stands in the Lease."""
+        return self.environment["PLM_POD_NAME"]
+
+    def terminate(self) -> None:
+        """SIGTERM, without waiting for the end."""
+        assert self.process is not None
+        self.process.terminate()
+
+    def metrics(self) -> str:
+        """What Prometheus would read."""
+        url = f"http://127.0.0.1:{self.http_port}/metrics"
+        return httpx.get(url, trust_env=False, timeout=5).text
+
+
+@dataclass
 class Stage:
     """What a test of the whole operator works with."""
 
@@ -101,7 +121,7 @@ class Stage:
     nodes: GrpcServer | None = None
     _operators: int = 0
 
-    def operator(self, **environment: object) -> Service:
+    def operator(self, **environment: object) -> Replica:
         """A replica of the operator, not started yet."""
         self._operators += 1
         name = f"operator-{self._operators}"
@@ -120,7 +140,7 @@ class Stage:
             "PLM_LEDGER_POLL_S": 1,
         }
         texts = {key: str(value) for key, value in {**common, **environment}.items()}
-        return Service("plmop", texts, self.folder / f"{name}.log", http_port)
+        return Replica("plmop", texts, self.folder / f"{name}.log", http_port)
 
     def clear(self) -> None:
         """Remove all objects. Following owner references is a controller's work, and none runs here."""
