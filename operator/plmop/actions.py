@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from plm.domain.errors import Code
 from plm.domain.orders import LinkOrder, NodeOrder
 
 Manifest = Mapping[str, Any]
@@ -73,6 +74,15 @@ class RegisterLink:
     """Tell the ledger the terms and the declared volume of one link."""
 
     order: LinkOrder
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A definite no of the ledger to one registration, kept until the next resync so that it is not asked all day."""
+
+    order: NodeOrder | LinkOrder
+    code: Code
+    detail: str
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -16,6 +16,7 @@ from plm.wire import codec
 from plm.wire import plm_pb2 as pb
 from plm.wire.plm_pb2_grpc import LedgerStub
 
+from plmop.actions import Refusal
 from plmop.settings import LedgerSettings
 
 log = structlog.get_logger(__name__)
@@ -26,15 +27,6 @@ _ASK_AGAIN_S = 1.0
 
 # One call of the ledger's protocol: method and request in, reply out. Raises PlmError.
 Call = Callable[[str, object], Awaitable[Any]]
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A definite no of the ledger to one registration, kept until the next resync so that it is not asked all day."""
-
-    order: NodeOrder | LinkOrder
-    code: Code
-    detail: str
 
 
 class Registrations:

@@ -22,6 +22,7 @@ from plmop.actions import (
     AskHealth,
     Delete,
     Issue,
+    Refusal,
     RegisterLink,
     RegisterNode,
 )
@@ -30,7 +31,6 @@ from plmop.mesh_node import manifests
 from plmop.mesh_node.plan import CertificateFacts, Health, LedgerFacts, Observed, is_covered, plan
 from plmop.mesh_node.spec import InvalidSpec, MeshNodeSpec, read_spec
 from plmop.mesh_node.status import judge
-from plmop.registrations import Refusal
 from support.harms import (
     ANY_CHILD,
     CURRENT,

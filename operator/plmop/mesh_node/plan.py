@@ -16,6 +16,7 @@ from plmop.actions import (
     Issue,
     Manifest,
     Plan,
+    Refusal,
     RegisterLink,
     RegisterNode,
 )
@@ -23,7 +24,6 @@ from plmop.certificates import Leaf
 from plmop.mesh_node import manifests
 from plmop.mesh_node.manifests import Frame, Owner
 from plmop.mesh_node.spec import InvalidSpec, MeshNodeSpec
-from plmop.registrations import Refusal
 
 
 @dataclass(frozen=True)
