@@ -50,6 +50,7 @@ images: .venv/.synced ## Build the container images, without registry or daemon
 
 generate: .venv/.synced ## Write all generated files anew
 	@cd services && ../.venv/bin/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. plm/wire/plm.proto
+	@.venv/bin/python -m plmkit.mesh_values
 	@.venv/bin/python -m plmop.crds
 	@.venv/bin/python -m plm.gateway.openapi
 

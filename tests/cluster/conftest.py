@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from plmkit import mesh_values
 from support.platform import Platform, places_for_tests
+from support.waiting import wait_until
+
+MESH50_READY_S = 300
 
 # What takes the platform apart runs after everything that needs it whole.
 _LAST = ("test_tamper", "test_stack", "test_down")
@@ -24,13 +29,22 @@ def platform() -> Iterator[Platform]:
     made = Platform(places_for_tests())
     # What an interrupted run has left is no state to test on.
     made.plm("down", "--purge", "--yes")
-    done = made.plm("up", timeout_s=3_600)
+    done = made.plm("up", "--take-over", timeout_s=3_600)
     if done.returncode != 0:
         pytest.fail(
             f"plm up ended with {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         )
     yield made
     made.plm("down", "--purge", "--yes")
+
+
+@pytest.fixture(scope="session")
+def mesh50(platform: Platform) -> list[str]:
+    """The nodes of the 50-node mesh, a release of its own beside the demo's."""
+    platform.install_mesh50()
+    wait_until(platform.all_nodes_ready, MESH50_READY_S, "50 nodes are Ready")
+    values = yaml.safe_load(mesh_values.PATH.read_text())
+    return sorted(name for name, spec in values["nodes"].items() if spec)
 
 
 @pytest.fixture

@@ -101,6 +101,20 @@ class Platform:
         nodes = read_health([], [], self.kubectl.get("meshnodes.plm.dev")).nodes
         return bool(nodes) and all(node.is_ready for node in nodes)
 
+    def install_mesh50(self) -> None:
+        """The release as docs/operating.md has it."""
+        image = json.loads((self.places.cache / "images" / "references.json").read_text())[
+            "services"
+        ]
+        chart = self.places.checkout / "charts" / "plm-services"
+        command = [
+            str(self.places.cache / "tools" / "bin" / "helm"), "upgrade", "--install", "mesh50",
+            str(chart), "--namespace", "plm", "--values", str(chart / "values-mesh50.yaml"),
+            "--set", f"image={image}", "--kubeconfig", str(self.places.kubeconfig),
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+
     def is_quiet(self) -> bool:
         """Whether no hold, no attempt and no held money is left."""
         return not self.psql(_STUCK).split()
