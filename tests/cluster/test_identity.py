@@ -51,7 +51,7 @@ async def test_the_gateways_own_certificate_is_let_in(
 ) -> None:
     """The control: what the refused ones below lack is what this one has."""
     folder = write_leaf(
-        tmp_path / "leaf", authority, service_spiffe("gateway"), trusted=authority.certificate
+        tmp_path / "leaf", authority, [service_spiffe("gateway")], trusted=authority.certificate
     )
     snapshot = await ask_for_the_graph(folder, ledger)
     assert {"a", "b", "c", "d"} <= {node.node_id for node in snapshot.nodes}
@@ -63,7 +63,7 @@ async def test_an_expired_certificate_is_refused(
     folder = write_leaf(
         tmp_path / "leaf",
         authority,
-        service_spiffe("gateway"),
+        [service_spiffe("gateway")],
         trusted=authority.certificate,
         is_expired=True,
     )
@@ -74,7 +74,10 @@ async def test_a_certificate_of_another_authority_is_refused(
     authority: Authority, ledger: str, tmp_path: Path
 ) -> None:
     folder = write_leaf(
-        tmp_path / "leaf", new_authority(), service_spiffe("gateway"), trusted=authority.certificate
+        tmp_path / "leaf",
+        new_authority(),
+        [service_spiffe("gateway")],
+        trusted=authority.certificate,
     )
     assert await refusal_of(ask_for_the_graph(folder, ledger)) is Code.LEDGER_UNAVAILABLE
 
@@ -134,6 +137,6 @@ async def test_an_identity_may_do_its_own_and_nothing_else(
     identity: str,
     ask: Callable[[Any], Awaitable[Any]],
 ) -> None:
-    folder = write_leaf(tmp_path / "leaf", authority, identity, trusted=authority.certificate)
+    folder = write_leaf(tmp_path / "leaf", authority, [identity], trusted=authority.certificate)
     async with ledger_as(folder, ledger) as stub:
         assert await refusal_of(ask(stub)) in {Code.FORBIDDEN, Code.NOT_OWNER}

@@ -1,6 +1,7 @@
 """Certificates made on purpose: of the right CA or another, of any identity, expired or not."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,20 +43,23 @@ def new_authority() -> Authority:
 def write_leaf(
     folder: Path,
     authority: Authority,
-    spiffe: str,
+    names: Sequence[str],
     *,
     trusted: bytes,
-    dns_names: tuple[str, ...] = (),
     is_expired: bool = False,
 ) -> Path:
-    """tls.crt, tls.key and ca.crt of a process of this name, in a folder; `trusted` is the CA it trusts itself."""
+    """tls.crt, tls.key and ca.crt of a process of this name, in a folder; `trusted` is the CA it trusts itself.
+
+    `names` with a scheme are URIs, the others DNS names.
+    """
     signer = serialization.load_pem_private_key(authority.key, None)
     assert isinstance(signer, ec.EllipticCurvePrivateKey)
     issuer = x509.load_pem_x509_certificate(authority.certificate)
     key = ec.generate_private_key(ec.SECP256R1())
     now = dt.datetime.now(dt.UTC)
     end = now - _DAY if is_expired else now + _DAY
-    names = [x509.UniformResourceIdentifier(spiffe), *(x509.DNSName(name) for name in dns_names)]
+    uris = [x509.UniformResourceIdentifier(name) for name in names if ":" in name]
+    hosts = [x509.DNSName(name) for name in names if ":" not in name]
     leaf = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([]))
@@ -64,7 +68,7 @@ def write_leaf(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - 2 * _DAY)
         .not_valid_after(end)
-        .add_extension(x509.SubjectAlternativeName(names), critical=True)
+        .add_extension(x509.SubjectAlternativeName([*uris, *hosts]), critical=True)
         .sign(signer, hashes.SHA256())
     )
     folder.mkdir()

@@ -45,9 +45,7 @@ def running_ledger(database: Database, nats_url: str) -> Iterator[LedgerProcess]
     with tempfile.TemporaryDirectory(prefix="plm-ledger-") as name:
         folder, authority = Path(name), new_authority()
         for leaf, spiffe in _IDENTITIES.items():
-            write_leaf(
-                folder / leaf, authority, spiffe, trusted=authority.certificate, dns_names=(leaf,)
-            )
+            write_leaf(folder / leaf, authority, (spiffe, leaf), trusted=authority.certificate)
         ledger, port, http_port = database.ledger, free_port(), free_port()
         environment = {
             "PLM_TLS__DIRECTORY": folder / "ledger",

@@ -192,10 +192,7 @@ def _issue(folder: Path, authority: Authority, nodes: Sequence[str]) -> None:
     names = {name: ids.service_spiffe(name) for name in ("ledger", "gateway", "operator", "edge")}
     names |= {f"node-{node_id}": ids.node_spiffe(node_id) for node_id in nodes}
     for name, spiffe in names.items():
-        write_leaf(
-            folder / "tls" / name, authority, spiffe,
-            trusted=authority.certificate, dns_names=(name,),
-        )  # fmt: skip
+        write_leaf(folder / "tls" / name, authority, (spiffe, name), trusted=authority.certificate)
 
 
 @contextmanager

@@ -57,7 +57,7 @@ class PostgresServer:
         command = [
             str(_BINARIES / "postgres"), "-D", str(self.data), "-p", str(self.port),
             "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}",
-            "-c", "jit=off", "-c", "wal_level=replica", "-c", "max_connections=60",
+            "-c", "jit=off", "-c", "wal_level=replica", "-c", "max_connections=120",
         ]  # fmt: skip
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(

@@ -220,7 +220,7 @@ async def _serve(stage: Stage) -> tuple[GrpcServer, GrpcServer]:
     trusted = stage.authority.certificate
     spiffe, dns = service_spiffe("ledger"), tuple(f"node-{name}" for name in NODES)
     for name, names in (("ledger", ("ledger",)), ("nodes", dns)):
-        write_leaf(tls / name, stage.authority, spiffe, trusted=trusted, dns_names=names)
+        write_leaf(tls / name, stage.authority, (spiffe, *names), trusted=trusted)
     ledger = GrpcServer(TlsSettings(directory=tls / "ledger"), stage.ledger_port, "127.0.0.1")
     add_LedgerServicer_to_server(stage.ledger, ledger.server)
     nodes = GrpcServer(TlsSettings(directory=tls / "nodes"), stage.nodes_port, "127.0.0.1")
