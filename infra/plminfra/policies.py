@@ -7,7 +7,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from plminfra import edge, pods
-from plminfra.stores import nats, postgres
+from plminfra.stores import nats
+from plminfra.stores import patroni as postgres
 
 _API_PORTS = (443, 6443)
 _DNS: dict[str, Any] = {

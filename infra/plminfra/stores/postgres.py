@@ -1,6 +1,5 @@
 """Postgres under Patroni, with Kubernetes' Endpoints as its store: the Service `pg` always names the primary."""
 
-import json
 from dataclasses import dataclass, field
 
 import pulumi
@@ -9,12 +8,10 @@ import pulumi_kubernetes as k8s
 from plminfra import pods
 from plminfra.endpoint import Endpoint
 from plminfra.sizing import Size
+from plminfra.stores import patroni
+from plminfra.stores.patroni import NAME, PORT, REST_PORT, SCOPE
 
-PORT = 5432
-REST_PORT = 8008
 USER = 999
-NAME = "postgres"
-SCOPE = "pg"  # Patroni's name of the cluster: its Endpoints and our Services carry it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,104 +37,6 @@ class PostgresArgs:
     def is_synchronous(self) -> bool:
         """Strict synchronous replication; alone it would make every commit wait for ever."""
         return self.replicas > 1
-
-
-def patroni_configuration(
-    args: PostgresArgs, superuser: str, replication: str, rewind: str
-) -> dict[str, object]:
-    """Patroni's whole configuration. Settings and their reasons: docs/decisions/0005-postgres-settings.md."""
-    dcs = {
-        "ttl": 20,
-        "loop_wait": 2,
-        "retry_timeout": 5,
-        "maximum_lag_on_failover": 1048576,
-        "primary_start_timeout": 0,
-        "primary_stop_timeout": 5,
-        "synchronous_mode": args.is_synchronous,
-        "synchronous_mode_strict": args.is_synchronous,
-        "failsafe_mode": True,
-        "postgresql": {
-            "use_pg_rewind": True,
-            "use_slots": True,
-            "remove_data_directory_on_rewind_failure": True,
-            "remove_data_directory_on_diverged_timelines": True,
-            "parameters": {
-                "max_connections": 60,
-                "max_wal_senders": 8,
-                "max_replication_slots": 8,
-                "max_worker_processes": 4,
-                "wal_level": "replica",
-                "hot_standby": "on",
-                "wal_log_hints": "on",
-            },
-        },
-    }
-    return {
-        "scope": SCOPE,
-        "bootstrap": {
-            "dcs": dcs,
-            "initdb": [
-                {"encoding": "UTF8"},
-                "data-checksums",
-                {"auth-local": "trust"},
-                {"auth-host": "scram-sha-256"},
-            ],
-        },
-        "kubernetes": {
-            "use_endpoints": True,
-            "scope_label": "cluster-name",
-            "role_label": "role",
-            "labels": pods.selector(NAME),
-            "ports": [{"name": "postgresql", "port": PORT}],
-        },
-        "restapi": {"listen": f"0.0.0.0:{REST_PORT}"},
-        "postgresql": {
-            "listen": f"0.0.0.0:{PORT}",
-            "data_dir": "/data/pg",
-            "bin_dir": "/usr/lib/postgresql/15/bin",
-            "pgpass": "/tmp/pgpass",  # noqa: S108 - a volume of the pod's own
-            "use_unix_socket": True,
-            "use_unix_socket_repl": True,
-            "authentication": {
-                "superuser": {"username": "postgres", "password": superuser},
-                "replication": {"username": "repl", "password": replication},
-                "rewind": {"username": "rewind", "password": rewind},
-            },
-            "basebackup": [{"checkpoint": "fast"}],
-            "pg_hba": [
-                "local all all trust",
-                "local replication all trust",
-                "host all all 127.0.0.1/32 scram-sha-256",
-                "host replication repl samenet scram-sha-256",
-                "host all all samenet scram-sha-256",
-            ],
-            "parameters": _parameters(),
-        },
-        "watchdog": {"mode": "off"},
-    }
-
-
-def _parameters() -> dict[str, object]:
-    return {
-        "unix_socket_directories": "/tmp",  # noqa: S108 - a volume of the pod's own
-        "shared_buffers": "32MB",
-        "work_mem": "4MB",
-        "maintenance_work_mem": "32MB",
-        "jit": "off",
-        "huge_pages": "off",
-        "wal_keep_size": "128MB",
-        "max_wal_size": "512MB",
-        "min_wal_size": "64MB",
-        "wal_receiver_timeout": "5s",
-        "wal_sender_timeout": "5s",
-        "tcp_keepalives_idle": 5,
-        "tcp_keepalives_interval": 2,
-        "tcp_keepalives_count": 3,
-        "tcp_user_timeout": 8000,
-        "autovacuum_max_workers": 1,
-        "max_parallel_workers": 0,
-        "max_logical_replication_workers": 0,
-    }
 
 
 class Postgres(pulumi.ComponentResource):
@@ -227,9 +126,10 @@ class Postgres(pulumi.ComponentResource):
             string_data={"password": args.superuser_password},
             opts=child,
         )
+        is_synchronous = args.is_synchronous
         text = pulumi.Output.all(
             args.superuser_password, args.replication_password, args.rewind_password
-        ).apply(lambda all_three: json.dumps(patroni_configuration(args, *all_three), indent=1))
+        ).apply(lambda all_three: patroni.render(is_synchronous, *all_three))
         secret = k8s.core.v1.Secret(
             f"{name}-patroni",
             metadata=pods.metadata("pg-patroni", args.namespace, of=NAME),
