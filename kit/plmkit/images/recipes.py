@@ -41,7 +41,14 @@ RECIPES: tuple[Recipe, ...] = (
         "operator",
         "python",
         "PYTHON",
-        ("images/operator/requirements.txt", "services/plm", "operator/plmop"),
+        (
+            "images/operator/requirements.txt",
+            "services/plm/domain",
+            "services/plm/wire",
+            "services/plm/telemetry",
+            "services/plm/transport",
+            "operator/plmop",
+        ),
     ),
     Recipe("postgres", "python", "PYTHON", ("images/postgres/requirements.txt",)),
 )

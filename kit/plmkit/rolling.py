@@ -1,0 +1,58 @@
+"""Puts new images into running Deployments and waits until their pods serve."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from plmkit.console import KitError
+from plmkit.kubectl import Kubectl, find_kubectl
+from plmkit.state import Places
+
+_NODE_IMAGE = "PLM_NODE_IMAGE"
+_TIMEOUT_S = 120
+
+
+def image_name(reference: str) -> str:
+    """The name in a reference: `services` of plm.local/services@sha256:… is one."""
+    return reference.split("@", maxsplit=1)[0].rsplit("/", 1)[-1]
+
+
+def patch_of(deployment: Mapping[str, Any], references: Mapping[str, str]) -> dict[str, Any] | None:
+    """A strategic patch that brings a Deployment's images, and the operator's image of nodes, up to date."""
+    containers = []
+    for container in deployment["spec"]["template"]["spec"]["containers"]:
+        change: dict[str, Any] = {}
+        wanted = references.get(image_name(container["image"]))
+        if wanted is not None and wanted != container["image"]:
+            change["image"] = wanted
+        for variable in container.get("env", ()):
+            if variable["name"] == _NODE_IMAGE and variable.get("value") != references["services"]:
+                change["env"] = [{"name": _NODE_IMAGE, "value": references["services"]}]
+        if change:
+            containers.append({"name": container["name"], **change})
+    return {"spec": {"template": {"spec": {"containers": containers}}}} if containers else None
+
+
+def roll(places: Places, references: Mapping[str, str]) -> list[str]:
+    """Patch what runs an older image, wait for it, and name it. Mesh nodes are rolled by their operator."""
+    kubectl = find_kubectl(places, None)
+    rolled = []
+    for deployment in kubectl.get("deployments"):
+        name = deployment["metadata"]["name"]
+        # A mesh node's Deployment is its operator's: it would take our patch back.
+        if deployment["metadata"].get("ownerReferences"):
+            continue
+        patch = patch_of(deployment, references)
+        if patch is not None:
+            _run(kubectl, "patch", "deployment", name, "--patch", json.dumps(patch))
+            rolled.append(name)
+    for name in rolled:
+        _run(kubectl, "rollout", "status", "deployment", name, f"--timeout={_TIMEOUT_S}s")
+    return rolled
+
+
+def _run(kubectl: Kubectl, *arguments: str) -> None:
+    done = subprocess.run(kubectl.command(*arguments), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise KitError(f"kubectl {arguments[0]}: {done.stderr.strip()}", "plm status")
