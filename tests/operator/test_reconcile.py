@@ -1,5 +1,6 @@
 """One reconcile after the other, on a cluster and a ledger kept in memory."""
 
+import asyncio
 import copy
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ async def test_a_link_waits_for_its_peer_and_is_registered_when_it_comes(world: 
     world.cluster.put(mesh_node("b"))
     await bring_up(world, troupe, "b")
     # The peer's registration put the waiting node back into the queue.
-    assert (await troupe.queue.take()).name == "a"
+    assert (await asyncio.wait_for(troupe.queue.take(), 1)).name == "a"
     await troupe.reconcile("a")
     assert troupe.ready("a") == ("True", "Ready")
     assert troupe.status("a")["liquidity"] == "10.00 USD"

@@ -43,6 +43,7 @@ RECIPES: tuple[Recipe, ...] = (
         "PYTHON",
         (
             "images/operator/requirements.txt",
+            "services/plm/__init__.py",
             "services/plm/domain",
             "services/plm/wire",
             "services/plm/telemetry",

@@ -1,6 +1,13 @@
-"""Records into rows: everything one batch changed, in one durable transaction."""
+"""Records into rows: everything one batch changed, as one statement, which is one transaction and one round trip.
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+The statement locks the row of the epoch, sets synchronous_commit for its own commit, and writes only where the epoch is
+still the writer's. Each table's rows travel as one array per column.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
 from typing import Any
 
 from plm.domain.books import Books
@@ -8,73 +15,90 @@ from plm.domain.chain import Entry
 from plm.ledger import hops
 from plm.stores.postgres import Connection
 
-_FENCE = "SELECT 1 FROM writer WHERE epoch = $1 FOR SHARE"
-_ENTRY_COLUMNS = (
-    "seq", "prev_hash", "hash", "version", "transfer_id", "kind", "debit", "credit",
-    "amount", "currency", "ref", "created_at_ms", "epoch",
+# set_config with true is SET LOCAL: it holds until this transaction has ended.
+_FENCE = (
+    "fence AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true)"
+    " FROM writer WHERE epoch = $1 FOR SHARE)"
+)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Where records of one kind go: columns with their types, how many of them are the key, which ones may change."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    keys: int = 0
+    changing: tuple[str, ...] = ()
+
+    def statement(self, places: Iterable[int]) -> str:
+        """An INSERT from one array per column; rows whose key exists get the changing columns anew."""
+        names = ", ".join(name for name, _ in self.columns)
+        arrays = ", ".join(
+            f"${place}::{kind}[]" for (_, kind), place in zip(self.columns, places, strict=False)
+        )
+        insert = f"INSERT INTO {self.name} ({names}) SELECT * FROM unnest({arrays}) WHERE EXISTS (SELECT FROM fence)"  # noqa: S608 - names are ours
+        if not self.changing:
+            return insert
+        key = ", ".join(name for name, _ in self.columns[: self.keys])
+        updates = ", ".join(f"{name} = EXCLUDED.{name}" for name in self.changing)
+        return f"{insert} ON CONFLICT ({key}) DO UPDATE SET {updates}"
+
+
+_ENTRIES = _Table(
+    "entries",
+    (("seq", "bigint"), ("prev_hash", "bytea"), ("hash", "bytea"), ("version", "smallint"),
+     ("transfer_id", "text"), ("kind", "text"), ("debit", "text"), ("credit", "text"),
+     ("amount", "numeric"), ("currency", "text"), ("ref", "text"), ("created_at_ms", "bigint"),
+     ("epoch", "bigint")),
 )  # fmt: skip
-
-
-def _upsert(
-    table: str, columns: Sequence[tuple[str, str]], keys: int, changing: Sequence[str]
-) -> str:
-    """An INSERT from one array per column; rows whose first `keys` columns exist get the `changing` ones anew."""
-    names = ", ".join(name for name, _ in columns)
-    arrays = ", ".join(f"${place}::{kind}[]" for place, (_, kind) in enumerate(columns, 1))
-    conflict = ", ".join(name for name, _ in columns[:keys])
-    updates = ", ".join(f"{name} = EXCLUDED.{name}" for name in changing)
-    action = f"ON CONFLICT ({conflict}) DO UPDATE SET {updates}" if changing else ""
-    return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) {action}"  # noqa: S608 - names are ours
-
-
-_ACCOUNTS = _upsert(
+_ACCOUNTS = _Table(
     "accounts",
-    [("account_id", "text"), ("owner", "text"), ("currency", "text"), ("kind", "text"),
-     ("posted", "numeric"), ("held", "numeric"), ("closed", "boolean")],
-    1, ["posted", "held", "closed"],
+    (("account_id", "text"), ("owner", "text"), ("currency", "text"), ("kind", "text"),
+     ("posted", "numeric"), ("held", "numeric"), ("closed", "boolean")),
+    1, ("posted", "held", "closed"),
 )  # fmt: skip
-_TRANSFERS = _upsert(
+_TRANSFERS = _Table(
     "transfers",
-    [("transfer_id", "text"), ("debit", "text"), ("credit", "text"), ("amount", "numeric"),
-     ("currency", "text"), ("kind", "text"), ("entry_seq", "bigint")],
-    1, [],
+    (("transfer_id", "text"), ("debit", "text"), ("credit", "text"), ("amount", "numeric"),
+     ("currency", "text"), ("kind", "text"), ("entry_seq", "bigint")),
 )  # fmt: skip
-_PAYMENTS = _upsert(
+_PAYMENTS = _Table(
     "payments",
-    [("payment_id", "text"), ("client_id", "text"), ("body_sha256", "bytea"), ("from_node", "text"),
+    (("payment_id", "text"), ("client_id", "text"), ("body_sha256", "bytea"), ("from_node", "text"),
      ("to_node", "text"), ("amount", "numeric"), ("currency", "text"), ("state", "text"),
      ("refusal_code", "text"), ("refusal_detail", "text"), ("created_at_ms", "bigint"),
-     ("ended_at_ms", "bigint")],
-    1, ["state", "refusal_code", "refusal_detail", "ended_at_ms"],
+     ("ended_at_ms", "bigint")),
+    1, ("state", "refusal_code", "refusal_detail", "ended_at_ms"),
 )  # fmt: skip
-_ATTEMPTS = _upsert(
+_ATTEMPTS = _Table(
     "attempts",
-    [("payment_id", "text"), ("number", "integer"), ("state", "text"), ("hops", "jsonb"),
+    (("payment_id", "text"), ("number", "integer"), ("state", "text"), ("hops", "jsonb"),
      ("opened_at_ms", "bigint"), ("deadline_ms", "bigint"), ("ended_at_ms", "bigint"),
-     ("close_reason", "text"), ("failed_node", "text")],
-    2, ["state", "ended_at_ms", "close_reason", "failed_node"],
+     ("close_reason", "text"), ("failed_node", "text")),
+    2, ("state", "ended_at_ms", "close_reason", "failed_node"),
 )  # fmt: skip
-_HOLDS = _upsert(
+_HOLDS = _Table(
     "holds",
-    [("payment_id", "text"), ("number", "integer"), ("hop", "integer"), ("state", "text"),
-     ("entry_seq", "bigint"), ("entry_hash", "bytea")],
-    3, ["state", "entry_seq", "entry_hash"],
+    (("payment_id", "text"), ("number", "integer"), ("hop", "integer"), ("state", "text"),
+     ("entry_seq", "bigint"), ("entry_hash", "bytea")),
+    3, ("state", "entry_seq", "entry_hash"),
 )  # fmt: skip
-_NODES = _upsert(
+_NODES = _Table(
     "nodes",
-    [("node_id", "text"), ("role", "text"), ("currency", "text"), ("enabled", "boolean"),
-     ("object_uid", "text"), ("generation", "bigint"), ("version", "bigint")],
-    1, ["role", "enabled", "object_uid", "generation", "version"],
+    (("node_id", "text"), ("role", "text"), ("currency", "text"), ("enabled", "boolean"),
+     ("object_uid", "text"), ("generation", "bigint"), ("version", "bigint")),
+    1, ("role", "enabled", "object_uid", "generation", "version"),
 )  # fmt: skip
-_LINKS = _upsert(
+_LINKS = _Table(
     "links",
-    [("from_node", "text"), ("to_node", "text"), ("base_fee", "numeric"), ("fee_rate_ppm", "bigint"),
+    (("from_node", "text"), ("to_node", "text"), ("base_fee", "numeric"), ("fee_rate_ppm", "bigint"),
      ("latency_ms", "integer"), ("declared_volume", "numeric"), ("enabled", "boolean"),
-     ("object_uid", "text"), ("generation", "bigint"), ("version", "bigint")],
-    2, ["base_fee", "fee_rate_ppm", "latency_ms", "declared_volume", "enabled", "object_uid",
-        "generation", "version"],
+     ("object_uid", "text"), ("generation", "bigint"), ("version", "bigint")),
+    2, ("base_fee", "fee_rate_ppm", "latency_ms", "declared_volume", "enabled", "object_uid",
+        "generation", "version"),
 )  # fmt: skip
-_OUTBOX = "INSERT INTO outbox (subject, payload) SELECT * FROM unnest($1::text[], $2::bytea[])"
+_OUTBOX = _Table("outbox", (("subject", "text"), ("payload", "bytea")))
 
 
 class Fenced(Exception):
@@ -89,40 +113,43 @@ async def commit(
     *,
     epoch: int,
 ) -> None:
-    """Write what the batch changed. Returns once it is on disk. Raises Fenced before anything is written."""
-    await connection.execute("BEGIN; SET LOCAL synchronous_commit = on")
-    if await connection.fetchval(_FENCE, epoch) is None:
-        await connection.execute("ROLLBACK")
+    """Write what the batch changed. Returns once it is on disk. Raises Fenced, and then nothing was written."""
+    batches = [(table, records) for table, records in _batches(books, entries, messages) if records]
+    statement = _statement(tuple(table for table, _ in batches))
+    arrays = [list(column) for _, records in batches for column in zip(*records, strict=True)]
+    if not await connection.fetchval(statement, epoch, *arrays):
         raise Fenced
-    if entries:
-        await connection.copy_records_to_table(
-            "entries", records=[_entry(each) for each in entries], columns=_ENTRY_COLUMNS
-        )
-    await _write_records(connection.execute, books)
-    if messages:
-        await connection.execute(_OUTBOX, *_columns(messages))
-    await connection.execute("COMMIT")
 
 
-async def _write_records(execute: Callable[..., Awaitable[Any]], books: Books) -> None:
+@lru_cache
+def _statement(tables: tuple[_Table, ...]) -> str:
+    places = count(2)
+    writes = [f"write_{table.name} AS ({table.statement(places)})" for table in tables]
+    return f"WITH {', '.join((_FENCE, *writes))} SELECT EXISTS (SELECT FROM fence)"  # noqa: S608 - as above
+
+
+def _batches(
+    books: Books, entries: list[Entry], messages: list[tuple[str, bytes]]
+) -> list[tuple[_Table, list[tuple[Any, ...]]]]:
     changes = books.changes
-    # Parents before children: attempts refer to payments, holds to attempts, links to nodes.
-    batches = (
-        (_ACCOUNTS, [_account(books, key) for key in changes.accounts]),
-        (_TRANSFERS, [_transfer(books, key) for key in changes.transfers]),
-        (_PAYMENTS, [_payment(books, key) for key in changes.payments]),
-        (_ATTEMPTS, [_attempt(books, key) for key in changes.attempts]),
-        (_HOLDS, [_hold(books, key) for key in changes.hold_drafts]),
-        (_NODES, [_node(books, key) for key in changes.nodes]),
-        (_LINKS, [_link(books, key) for key in changes.links]),
-    )
-    for statement, records in batches:
-        if records:
-            await execute(statement, *_columns(records))
 
+    def rows(
+        record: Callable[[Books, Any], tuple[Any, ...]], keys: Iterable[Any]
+    ) -> list[tuple[Any, ...]]:
+        return [record(books, key) for key in keys]
 
-def _columns(records: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*records, strict=True)]
+    return [
+        (_ENTRIES, [_entry(each) for each in entries]),
+        (_ACCOUNTS, rows(_account, changes.accounts)),
+        (_TRANSFERS, rows(_transfer, changes.transfers)),
+        (_PAYMENTS, rows(_payment, changes.payments)),
+        # In order of number: an attempt is closed before the next is open, and only one may be.
+        (_ATTEMPTS, rows(_attempt, sorted(changes.attempts))),
+        (_HOLDS, rows(_hold, changes.hold_drafts)),
+        (_NODES, rows(_node, changes.nodes)),
+        (_LINKS, rows(_link, changes.links)),
+        (_OUTBOX, list(messages)),
+    ]
 
 
 def _entry(entry: Entry) -> tuple[Any, ...]:
