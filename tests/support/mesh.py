@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -111,17 +112,19 @@ class Mesh:
         """The folder of a certificate that this mesh issued."""
         return self.folder / "tls" / name
 
+    def tls_context(self, name: str) -> ssl.SSLContext:
+        """What a client needs that shows this certificate."""
+        context = ssl.create_default_context(cafile=str(self.tls(name) / "ca.crt"))
+        context.check_hostname = False
+        context.load_cert_chain(self.tls(name) / "tls.crt", self.tls(name) / "tls.key")
+        return context
+
     @contextmanager
     def client(self, key: str = API_KEY) -> Iterator[httpx.Client]:
         """An HTTP client with the edge's certificate."""
-        import ssl
-
-        context = ssl.create_default_context(cafile=str(self.tls("edge") / "ca.crt"))
-        context.check_hostname = False
-        context.load_cert_chain(self.tls("edge") / "tls.crt", self.tls("edge") / "tls.key")
         with httpx.Client(
             base_url=f"https://127.0.0.1:{self.https_port}",
-            verify=context,
+            verify=self.tls_context("edge"),
             headers={"Authorization": f"Bearer {key}"},
             trust_env=False,
             timeout=30,
