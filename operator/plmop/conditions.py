@@ -9,7 +9,7 @@ Status = Mapping[str, Any]
 
 
 class Phase(StrEnum):
-    """Where a MeshNode stands. Adding one? Add it to docs/operating.md; the CRD lists them by itself."""
+    """Where a MeshNode stands. Adding one? Add it to docs/mesh-nodes.md; the CRD lists them by itself."""
 
     PENDING = "Pending"  # children are being made
     STARTING = "Starting"  # the pod is not available yet
@@ -21,7 +21,7 @@ class Phase(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a condition is what it is. Adding one? Add it to docs/operating.md; the CRD lists them by itself."""
+    """Why a condition is what it is. Adding one? Add it to docs/mesh-nodes.md; the CRD lists them by itself."""
 
     READY = "Ready"  # everything declared is so
     CREATING = "Creating"  # children are missing or differ

@@ -40,14 +40,24 @@ def _obstacles(spec: MeshNodeSpec, observed: Observed) -> Iterator[Verdict]:
     yield from _missing_children(observed)
     yield from _refusals(spec, observed)
     if not observed.incarnation:
-        message = f"Deployment {observed.owner.child} has no available pod of its newest template"
-        yield Verdict(Phase.STARTING, Reason.WAITING_FOR_POD, message)
+        yield Verdict(Phase.STARTING, Reason.WAITING_FOR_POD, _why_no_pod(observed))
     yield from _missing_registrations(spec, observed)
     health = observed.health
     if health is None or health.incarnation != observed.incarnation or not health.is_serving:
         problem = health.problem if health is not None else "not asked yet"
         message = f"the pod is available, but the node does not serve: {problem}"
         yield Verdict(Phase.STARTING, Reason.WAITING_FOR_HEALTH, message)
+
+
+def _why_no_pod(observed: Observed) -> str:
+    """Kubernetes' own words where it has some: a quota, a policy, an image that cannot be pulled in time."""
+    found = f"Deployment {observed.owner.child} has no available pod of its newest template"
+    status = (observed.deployment or {}).get("status", {})
+    for condition in status.get("conditions", ()):
+        kind, truth = condition["type"], condition["status"]
+        if (kind, truth) in {("ReplicaFailure", "True"), ("Progressing", "False")}:
+            return f"{found}: {condition.get('message', '')}"
+    return found
 
 
 def _missing_children(observed: Observed) -> Iterator[Verdict]:
