@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from plmkit import mesh_values
+from support.machine import Snapshot, machine_snapshot
 from support.platform import Platform, places_for_tests
 from support.waiting import wait_until
 
@@ -24,12 +25,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
-    """The running platform."""
+def machine_before() -> Snapshot:
+    """The machine before the first `plm up`: no cluster runs, neither ours nor another installation's."""
     made = Platform(places_for_tests())
     # What an interrupted run has left is no state to test on.
     made.plm("down", "--purge", "--yes")
-    done = made.plm("up", "--take-over", timeout_s=3_600)
+    made.stop_any_other()
+    return machine_snapshot()
+
+
+@pytest.fixture(scope="session")
+def platform(machine_before: Snapshot) -> Iterator[Platform]:
+    """The running platform."""
+    made = Platform(places_for_tests())
+    done = made.plm("up", timeout_s=3_600)
     if done.returncode != 0:
         pytest.fail(
             f"plm up ended with {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,7 @@ class ApiServer:
 
     folder: Path
     port: int
+    etcd_port: int = field(default_factory=free_port)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -42,12 +44,14 @@ class ApiServer:
 
     def start(self) -> None:
         """Start both and wait until the API is ready."""
-        etcd_port = free_port()
-        self._start_etcd(etcd_port)
+        self._start_etcd()
         self._write_credentials()
+        self._start_api()
+
+    def _start_api(self) -> None:
         self._run(
             "kube-apiserver",
-            f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+            f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
             f"--secure-port={self.port}",
             "--bind-address=127.0.0.1",
             f"--cert-dir={self.folder / 'certificates'}",
@@ -61,9 +65,9 @@ class ApiServer:
         )
         wait_until(self._is_ready, _START_S, "the API server is ready")
 
-    def _start_etcd(self, port: int) -> None:
+    def _start_etcd(self) -> None:
         peer = f"http://127.0.0.1:{free_port()}"
-        client = f"http://127.0.0.1:{port}"
+        client = f"http://127.0.0.1:{self.etcd_port}"
         self._run(
             "etcd",
             f"--data-dir={self.folder / 'etcd'}",
@@ -74,6 +78,17 @@ class ApiServer:
             f"--initial-cluster=default={peer}",
             "--unsafe-no-fsync",
         )
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the API server a signal: SIGSTOP makes it deaf, SIGCONT brings it back."""
+        self.processes[-1].send_signal(number)
+
+    def restart(self) -> None:
+        """SIGKILL it and start another on the same etcd."""
+        process = self.processes.pop()
+        process.kill()
+        process.wait(timeout=30)
+        self._start_api()
 
     def _write_credentials(self) -> None:
         key = self.folder / "account.key"

@@ -14,7 +14,7 @@ from plmkit.api import Api, Patience, open_api
 from plmkit.credentials import load_credentials
 from plmkit.health import read_health
 from plmkit.kubectl import Kubectl, find_kubectl
-from plmkit.localcluster import LocalCluster
+from plmkit.localcluster import LocalCluster, ownership
 from plmkit.state import Places
 from support.books import final_read
 from support.verdicts import FinalRead
@@ -100,6 +100,14 @@ class Platform:
         """Whether every MeshNode says so of itself."""
         nodes = read_health([], [], self.kubectl.get("meshnodes.plm.dev")).nodes
         return bool(nodes) and all(node.is_ready for node in nodes)
+
+    def stop_any_other(self) -> None:
+        """Stop another installation's cluster: a machine runs one at most. Its data stays."""
+        owner = ownership.read()
+        if owner is not None and owner.state != str(self.places.state):
+            elsewhere = {**self.environment, "PLM_STATE_DIR": owner.state}
+            command = [sys.executable, "-m", "plmkit", "down"]
+            subprocess.run(command, env=elsewhere, capture_output=True, timeout=120, check=True)
 
     def install_mesh50(self) -> None:
         """The release as docs/operating.md has it."""
