@@ -11,7 +11,7 @@ import sys
 from bench.harness import ROOT, Report, table, write_results
 
 # Name to module, in the order in which `make bench` runs them. Each has `run() -> Report`.
-BENCHES = {"router": "bench.router", "ledger": "bench.ledger"}
+BENCHES = {"router": "bench.router", "ledger": "bench.ledger", "payments": "bench.payments"}
 
 
 def main() -> int:
