@@ -15,6 +15,9 @@ from plmop.queue import WorkQueue
 
 Event = Mapping[str, Any]
 
+# Then the process ends, and kubelet starts another.
+_RETRIES_MAX = 120
+
 
 @dataclass(frozen=True)
 class Watcher:
@@ -102,4 +105,6 @@ def watch_settings() -> kopf.OperatorSettings:
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
     settings.watching.server_timeout = 240
     settings.watching.reconnect_backoff = 0.2
+    # An API server that restarts is back in seconds, and two seconds are all that a repair may take.
+    settings.networking.error_backoffs = (0.2, 0.5, *[1.0] * _RETRIES_MAX)
     return settings
