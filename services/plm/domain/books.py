@@ -27,6 +27,13 @@ class Account:
     posted: int = 0
     held: int = 0
     closed: bool = False
+    link: Key = field(
+        init=False, repr=False
+    )  # whose money this is; no link's for an external account
+
+    def __post_init__(self) -> None:
+        _, *ends = self.account_id.split("/")
+        self.link = (ends[0], ends[1]) if self.kind == "link" else ("", "")
 
     @property
     def available(self) -> int:
@@ -60,6 +67,8 @@ class Changes:
     attempts: set[AttemptKey] = field(default_factory=set)
     nodes: set[str] = field(default_factory=set)
     links: set[Key] = field(default_factory=set)
+    # Links whose money has moved: their volume and version are brought up to date once, when the batch is sealed.
+    moved: set[Key] = field(default_factory=set)
     # Hold id → index of the draft that is its latest change in this batch.
     hold_drafts: dict[str, int] = field(default_factory=dict)
 
@@ -135,12 +144,15 @@ class Books:
 
     def _touch(self, account: Account) -> None:
         self.changes.accounts.add(account.account_id)
-        if account.kind != "link":
-            return
-        _, from_node, to_node = account.account_id.split("/")
-        link = self.links.get((from_node, to_node))
-        if link is not None:
+        if account.link in self.links:
+            self.changes.moved.add(account.link)
+
+    def refresh_links(self) -> None:
+        """Bring the links whose money has moved up to date."""
+        for key in self.changes.moved:
+            link = self.links[key]
             self.put_link(replace(link, version=link.version + 1))
+        self.changes.moved.clear()
 
     def put_link(self, link: Link) -> None:
         """Store a link whose version has grown."""

@@ -15,6 +15,9 @@ from hashlib import sha256
 
 VERSION = 1
 GENESIS_HASH = bytes(32)
+# Lengths as 4 bytes, made once: nearly every text of an entry is short.
+_SHORT_MAX = 256
+_SHORT = [size.to_bytes(4, "big") for size in range(_SHORT_MAX)]
 
 
 class EntryKind(StrEnum):
@@ -77,7 +80,8 @@ def canonical(draft: EntryDraft, created_at_ms: int, epoch: int) -> bytes:
         str(epoch),
     ):
         data = text.encode()
-        parts.append(len(data).to_bytes(4, "big"))
+        size = len(data)
+        parts.append(_SHORT[size] if size < _SHORT_MAX else size.to_bytes(4, "big"))
         parts.append(data)
     return b"".join(parts)
 

@@ -69,8 +69,9 @@ def expired(books: Books, now_ms: int) -> list[CloseOrder]:
 
 
 def seal(books: Books, entries: list[Entry]) -> None:
-    """Write the places of the batch's entries into the records that show them."""
+    """Write the places of the batch's entries into the records that show them, and bring moved links up to date."""
     changes = books.changes
+    books.refresh_links()
     for hold_id, index in changes.hold_drafts.items():
         payment_id, number, hop = hold_id.rsplit("/", 2)
         attempt = books.attempts[payment_id, int(number)]
@@ -84,8 +85,15 @@ def seal(books: Books, entries: list[Entry]) -> None:
     for transfer_id in changes.transfers:
         posted = books.transfers[transfer_id]
         entry = entries[posted.draft_index]
-        books.transfers[transfer_id] = replace(
-            posted, draft_index=-1, entry_seq=entry.seq, entry_hash=entry.hash
+        books.transfers[transfer_id] = Transfer(
+            transfer_id,
+            posted.debit,
+            posted.credit,
+            posted.amount,
+            posted.currency,
+            posted.kind,
+            entry_seq=entry.seq,
+            entry_hash=entry.hash,
         )
 
 
@@ -98,5 +106,7 @@ def sealed(books: Books, answer: Answer) -> Answer:
             return settling.view(books, books.payments[answer.order.payment_id])
         case Transfer():
             return books.transfers[answer.transfer_id]
-        case Link() | Node():
+        case Link():
+            return books.links[answer.key]
+        case Node():
             return answer
