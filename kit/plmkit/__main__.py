@@ -1,5 +1,6 @@
 """Entry point of the `plm` command: builds the command tree and turns errors into exit codes."""
 
+import signal
 import sys
 
 import typer
@@ -17,7 +18,9 @@ APP = typer.Typer(
 
 
 def main() -> None:
-    """Run `plm`. Ctrl-C exits with 130 and leaves what runs in the background running."""
+    """Run `plm`. Ctrl-C, or SIGTERM, exits with 130 and leaves what runs in the background running."""
+    # Whoever is told to end takes its children along: a compiler, for example.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     commands.register_all(APP)
     try:
         APP()

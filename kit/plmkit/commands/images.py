@@ -27,10 +27,11 @@ def images(
 ) -> None:
     """Build the images that have changed and tell their references."""
     from plmkit import images as workshop
+    from plmkit.commands.tools import Progress
     from plmkit.tools import ensure as ensure_tools
 
     places = find_places()
-    ensure_tools(places)
+    ensure_tools(places, display=Progress())
     built = workshop.ensure(places, say=say)
     references = {name: image.reference for name, image in built.items()}
     if push:

@@ -44,7 +44,13 @@ def tools(
         )
         return
     rows = [
-        (row.family, row.version, row.source, f"{row.seconds:.0f}", f"{row.peak_mib}")
+        (
+            row.family,
+            row.version,
+            row.source,
+            f"{row.seconds:.0f}" if row.seconds else "",
+            f"{row.peak_mib}" if row.peak_mib else "",
+        )
         for row in report.rows
     ]
     emit_table(("TOOL", "VERSION", "SOURCE", "BUILD S", "PEAK MIB"), rows)
@@ -69,10 +75,12 @@ class Progress:
         self._status = Console(stderr=True).status(self._title)
         self._status.start()
 
-    def progress(self, packages: int, seconds: float) -> None:
-        """It goes on."""
-        if self._status is not None:
-            self._status.update(f"{self._title}: {packages} packages compiled, {seconds:.0f} s")
+    def progress(self, compiled: int, packages: int, seconds: float) -> None:
+        """It goes on. What the compiler still knows from last time is not compiled again."""
+        if self._status is None:
+            return
+        doing = f"compiled {compiled} of at most {packages} packages, {seconds:.0f} s"
+        self._status.update(f"{self._title}: {doing if packages else 'fetching modules'}")
 
     def end(self, what: str, seconds: float) -> None:
         """It is done."""

@@ -1,4 +1,4 @@
-"""The daemons of the cluster: their command lines and the order in which they start. Pure."""
+"""The daemons of the cluster: their command lines, the order in which they start, and when one is outdated."""
 
 import hashlib
 from collections.abc import Mapping
@@ -35,8 +35,10 @@ class Daemon:
             for path, text in sorted(config.items())
             if any(str(path) in word for word in self.command)
         ]
-        program = str(Path(self.command[0]).resolve())
-        return hashlib.sha256("\0".join([program, *self.command, *read]).encode()).hexdigest()[:16]
+        # Its path stays when it is built anew.
+        program = Path(self.command[0]).stat()
+        identity = f"{program.st_size} {program.st_mtime_ns}"
+        return hashlib.sha256("\0".join([identity, *self.command, *read]).encode()).hexdigest()[:16]
 
 
 def daemons(layout: Layout, tools: Path) -> tuple[Daemon, ...]:

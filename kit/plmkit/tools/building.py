@@ -3,9 +3,8 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -13,28 +12,23 @@ from plmkit.console import KitError
 from plmkit.state import Places
 from plmkit.tools import debian, go, substitutes
 from plmkit.tools.keys import content_key
-from plmkit.tools.recipes import (
-    FAMILIES,
-    LANGUAGE_EXEC,
-    PACKAGES,
-    PROVIDER_VERSION,
-    TEST_PACKAGES,
-    Family,
-)
+from plmkit.tools.linking import link
+from plmkit.tools.recipes import FAMILIES, LANGUAGE_EXEC, PACKAGES, TEST_PACKAGES, Family
+from plmkit.turns import take_turn
 
 _RECORD = "built.json"
-_PROVIDER = "pulumi-resource-kubernetes"
+_UNFINISHED = ".building-"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One family in the table at the end. Seconds and memory are those of its build, also when that was earlier."""
+    """One line of the table at the end. Seconds and memory are those of the build, also when that was earlier."""
 
     family: str
     version: str
     source: str  # built, kept, or the path of what was found
-    seconds: float
-    peak_mib: int
+    seconds: float = 0.0
+    peak_mib: int = 0
 
 
 @dataclass
@@ -50,60 +44,59 @@ class Display(Protocol):
     """Where progress is shown."""
 
     def begin(self, what: str, number: int, total: int, last_s: float | None) -> None: ...
-    def progress(self, packages: int, seconds: float) -> None: ...
+    def progress(self, compiled: int, packages: int, seconds: float) -> None: ...
     def end(self, what: str, seconds: float) -> None: ...
     def say(self, text: str) -> None: ...
 
 
-class Silent:
-    """Shows nothing."""
+@dataclass(frozen=True)
+class Work:
+    """A family and where its binaries of this content belong."""
 
-    def begin(self, what: str, number: int, total: int, last_s: float | None) -> None:
-        """Nothing."""
+    family: Family
+    names: frozenset[str]  # of its programs, those that nothing on PATH stands in for
+    source: Path
+    folder: Path
 
-    def progress(self, packages: int, seconds: float) -> None:
-        """Nothing."""
-
-    def end(self, what: str, seconds: float) -> None:
-        """Nothing."""
-
-    def say(self, text: str) -> None:
-        """Nothing."""
+    @property
+    def is_due(self) -> bool:
+        """Whether something is missing: the family as such, or a program that PATH had when it was built."""
+        present = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
+        return not {*self.names, _RECORD} <= present
 
 
-def ensure(
-    places: Places, *, with_test_servers: bool = False, display: Display | None = None
-) -> Report:
+def ensure(places: Places, *, display: Display, with_test_servers: bool = False) -> Report:
     """Every tool, ready in `$CACHE/tools/bin`. May be killed and called again at any time.
 
     Raises KitError when something can neither be found nor built.
     """
-    display = display or Silent()
-    report = Report()
-    report.packages = _packages(with_test_servers=with_test_servers, display=display)
     root = places.cache / "tools"
-    found = {
-        name: each
-        for name, each in substitutes.find(root).items()
-        if _is_used(each, report, display)
-    }
-    version = go.find_version()
-    work = [
-        (family, root / family.name / content_key(family, places.checkout / "toolchain" / family.name, version))
-        for family in FAMILIES
-    ]  # fmt: skip
-    due = [family for family, folder in work if not (folder / _RECORD).exists()]
-    for family, folder in work:
-        names = frozenset(each.name for each in family.programs) - found.keys()
-        if not names:
-            continue
-        if family in due:
-            display.begin(family.name, due.index(family) + 1, len(due), _last_seconds(folder))
-            _build(family, names, places.checkout / "toolchain" / family.name, folder, display)
-        report.rows.append(_row(family, folder, is_new=family in due))
-    _link(root, [folder for _, folder in work if folder.exists()], found)
-    _install_provider(places)
-    return report
+    waiting = "waiting: another plm is at the tools"
+    with take_turn(root / ".turn", lambda: display.say(waiting)):
+        report = Report(packages=_packages(with_test_servers=with_test_servers, display=display))
+        found = _substitutes(root, report, display)
+        works = plan(places, go.find_version(), found)
+        due = [work for work in works if work.is_due]
+        for number, work in enumerate(due, start=1):
+            display.begin(work.family.name, number, len(due), _last_seconds(work.folder))
+            build(work, display)
+        report.rows[:0] = [_row(work, is_new=work in due) for work in works]
+        built = [path for work in works for path in work.folder.iterdir() if path.name != _RECORD]
+        link(places, built, found)
+        return report
+
+
+def plan(places: Places, go_version: str, found: Mapping[str, Path]) -> list[Work]:
+    """The families that are wanted, with their places in the cache."""
+    works = []
+    for family in FAMILIES:
+        names = frozenset(program.name for program in family.programs) - found.keys()
+        if names:
+            source = places.checkout / "toolchain" / family.name
+            key = content_key(family, source, go_version)
+            folder = places.cache / "tools" / family.name / key
+            works.append(Work(family, names, source, folder))
+    return works
 
 
 def _packages(*, with_test_servers: bool, display: Display) -> tuple[str, ...]:
@@ -115,36 +108,45 @@ def _packages(*, with_test_servers: bool, display: Display) -> tuple[str, ...]:
     return missing
 
 
-def _is_used(found: substitutes.Found, report: Report, display: Display) -> bool:
-    version = found.version or "of no version that it tells"
-    text = f"using {found.name} {version} from {found.path}"
-    if not found.fits:
+def _substitutes(root: Path, report: Report, display: Display) -> dict[str, Path]:
+    used = {}
+    for name, found in substitutes.find(root).items():
+        version = found.version or "of no version that it tells"
         text = f"not using {found.path} ({version}): {found.wanted} is needed"
-    report.said.append(text)
-    display.say(text)
-    return found.fits
+        if found.fits:
+            text = f"using {name} {version} from {found.path}"
+            used[name] = found.path
+            report.rows.append(Row(name, f"v{found.version}", str(found.path)))
+        report.said.append(text)
+        display.say(text)
+    return used
 
 
-def _build(
-    family: Family, names: frozenset[str], source: Path, folder: Path, display: Display
-) -> None:
-    if not source.is_dir():
-        raise KitError(f"{source} is missing", "run plm from its checkout")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    into = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+def build(work: Work, display: Display) -> None:
+    """Build it and publish it whole. Raises KitError with the compiler's last words; then nothing has changed."""
+    if not work.source.is_dir():
+        raise KitError(f"{work.source} is missing", "run plm from its checkout")
+    shelf = work.folder.parent
+    shelf.mkdir(parents=True, exist_ok=True)
+    _clear(shelf.glob(f"{_UNFINISHED}*"))
+    into = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=shelf))
     try:
-        built = go.build(family, names, source, into, display.progress)
-        if family.name == LANGUAGE_EXEC.family:
-            go.copy_extra(LANGUAGE_EXEC, source, into)
+        built = go.build(work.family, work.names, work.source, into, display.progress)
+        if work.family.name == LANGUAGE_EXEC.family:
+            go.copy_extra(LANGUAGE_EXEC, work.source.with_name(LANGUAGE_EXEC.pinned_by), into)
         (into / _RECORD).write_text(json.dumps(asdict(built)))
         into.chmod(0o755)
-        into.rename(folder)
+        # What runs from the old ones goes on: their flat links stay until the new ones are in place.
+        _clear(path for path in shelf.iterdir() if path != into)
+        into.rename(work.folder)
     finally:
         shutil.rmtree(into, ignore_errors=True)
-    for old in folder.parent.iterdir():
-        if old != folder:
-            shutil.rmtree(old, ignore_errors=True)
-    display.end(family.name, built.seconds)
+    display.end(work.family.name, built.seconds)
+
+
+def _clear(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _last_seconds(folder: Path) -> float | None:
@@ -153,57 +155,8 @@ def _last_seconds(folder: Path) -> float | None:
     return float(json.loads(records[-1].read_text())["seconds"]) if records else None
 
 
-def _row(family: Family, folder: Path, *, is_new: bool) -> Row:
-    record = json.loads((folder / _RECORD).read_text())
+def _row(work: Work, *, is_new: bool) -> Row:
+    record = json.loads((work.folder / _RECORD).read_text())
     source = "built" if is_new else "kept"
-    return Row(family.name, family.version, source, round(record["seconds"], 1), record["peak_mib"])
-
-
-def _link(root: Path, folders: Sequence[Path], found: dict[str, substitutes.Found]) -> None:
-    """One flat folder for PATH. Hard links: pulumi looks for its language host beside its own binary."""
-    built = {
-        path.name: path
-        for folder in folders
-        for path in folder.iterdir()
-        # The provider is found through Pulumi's plugin folder; on PATH it would be warned of.
-        if path.name not in {_RECORD, _PROVIDER}
-    }
-    flat = root / "bin"
-    flat.mkdir(parents=True, exist_ok=True)
-    for name, target in built.items():
-        if not _is_same(flat / name, target):
-            _replace(flat / name, partial(_hard_link, target))
-    for name, each in found.items():
-        _point(flat / name, each.path)
-    for stale in flat.iterdir():
-        if stale.name not in {*built, *found}:
-            stale.unlink()
-
-
-def _is_same(path: Path, target: Path) -> bool:
-    return path.exists() and not path.is_symlink() and path.samefile(target)
-
-
-def _hard_link(target: Path, fresh: Path) -> None:
-    fresh.hardlink_to(target)
-
-
-def _point(link: Path, target: Path) -> None:
-    if not link.is_symlink() or link.readlink() != target:
-        _replace(link, lambda fresh: fresh.symlink_to(target))
-
-
-def _replace(path: Path, make: Callable[[Path], None]) -> None:
-    """Make it under another name and rename it: nobody sees a moment without it."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    make(fresh)
-    fresh.replace(path)
-
-
-def _install_provider(places: Places) -> None:
-    binaries = list((places.cache / "tools" / "pulumi-kubernetes").glob(f"*/{_PROVIDER}"))
-    folder = places.cache / "pulumi-home" / "plugins" / f"resource-kubernetes-v{PROVIDER_VERSION}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for binary in binaries:
-        _point(folder / _PROVIDER, binary)
+    seconds = round(record["seconds"], 1)
+    return Row(work.family.name, work.family.version, source, seconds, record["peak_mib"])

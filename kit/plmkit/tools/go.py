@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -18,8 +19,9 @@ _WATCH_EVERY_S = 0.5
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 _LOG_LINES = 15
 
-# Told after each look: packages compiled so far, seconds so far.
-Progress = Callable[[int, float], None]
+# Told after each look: packages compiled so far, packages there are in all (those in the compiler's cache are
+# not compiled again), seconds so far.
+Progress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Built:
 
     seconds: float
     peak_mib: int
-    packages: int
+    compiled: int
 
 
 def find_version() -> str:
@@ -74,20 +76,45 @@ def build(
     # `go build -o folder/` names binaries after packages; the others need a run of their own.
     runs = [(f"{into}/", [each.package for each in named])] if named else []
     runs += [(str(into / each.name), [each.package]) for each in wanted if each not in named]
-    total = Built(0.0, 0, 0)
-    for target, packages in runs:
-        command = ["go", "build", "-v", "-ldflags", family.link_flags, "-o", target]
-        if family.tags:
-            command += ["-tags", family.tags]
-        total = _added(total, _run([*command, *packages], folder, total, progress))
+    tags = ["-tags", family.tags] if family.tags else []
+    began = time.monotonic()
+    progress(0, 0, 0.0)
+    packages = _count_packages([*tags, *(each.package for each in wanted)], folder)
+    total = Built(time.monotonic() - began, 0, 0)
+    for target, some in runs:
+        command = ["go", "build", "-v", *tags, "-ldflags", family.link_flags, "-o", target, *some]
+        total = _added(total, _run(command, folder, _since(total, packages, progress)))
     return total
+
+
+def _count_packages(arguments: list[str], folder: Path) -> int:
+    """How many packages these programs are made of. Fetches their modules where they are missing."""
+    done = subprocess.run(
+        ["go", "list", "-deps", *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        lines = "\n".join(done.stderr.strip().splitlines()[-_LOG_LINES:])
+        raise KitError(f"the modules of {folder.name} cannot be had: {lines}", "plm tools (again)")
+    return len(done.stdout.splitlines())
+
+
+def _since(before: Built, packages: int, progress: Progress) -> Callable[[int, float], None]:
+    """The same progress, for a run that comes after others."""
+    return lambda compiled, seconds: progress(
+        before.compiled + compiled, packages, before.seconds + seconds
+    )
 
 
 def _added(before: Built, built: Built) -> Built:
     return Built(
         before.seconds + built.seconds,
         max(before.peak_mib, built.peak_mib),
-        before.packages + built.packages,
+        before.compiled + built.compiled,
     )
 
 
@@ -107,41 +134,48 @@ def copy_extra(extra: Extra, folder: Path, into: Path) -> None:
     target.chmod(0o755)
 
 
-def _run(command: list[str], folder: Path, before: Built, progress: Progress) -> Built:
+def _run(command: list[str], folder: Path, progress: Callable[[int, float], None]) -> Built:
     started = time.monotonic()
     lines: list[str] = []
-    process = subprocess.Popen(
+    peak = 0
+    with subprocess.Popen(
         command,
         cwd=folder,
         env=environment(),
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    reader = threading.Thread(target=_collect, args=(process, lines), daemon=True)
-    reader.start()
-    peak = 0
-    try:
-        while True:
-            try:
-                code = process.wait(_WATCH_EVERY_S)
-                break
-            except subprocess.TimeoutExpired:
+    ) as process:
+        reader = threading.Thread(target=_collect, args=(process, lines), daemon=True)
+        reader.start()
+        try:
+            while (code := _wait(process)) is None:
                 peak = max(peak, _session_mib(process.pid))
-                elapsed = time.monotonic() - started
-                progress(before.packages + len(lines), before.seconds + elapsed)
-    except BaseException:
-        os.killpg(process.pid, 9)
-        process.wait()
-        raise
-    reader.join()
+                progress(_compiled(lines), time.monotonic() - started)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        finally:
+            reader.join()
     if code != 0:
         raise KitError(
             f"{' '.join(command[:2])} in {folder.name} failed: " + "\n".join(lines[-_LOG_LINES:]),
             "plm tools (what was compiled is kept)",
         )
-    compiled = sum(1 for line in lines if not line.startswith("go: "))
-    return Built(time.monotonic() - started, peak, compiled)
+    return Built(time.monotonic() - started, peak, _compiled(lines))
+
+
+def _compiled(lines: list[str]) -> int:
+    """`go build -v` names each package that it compiles; its other talk starts with its own name."""
+    return sum(1 for line in lines if not line.startswith("go: "))
+
+
+def _wait(process: subprocess.Popen[str]) -> int | None:
+    """Its exit code, or None when it goes on."""
+    try:
+        return process.wait(_WATCH_EVERY_S)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _collect(process: subprocess.Popen[str], lines: list[str]) -> None:

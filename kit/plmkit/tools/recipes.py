@@ -37,10 +37,12 @@ class Family:
 
 @dataclass(frozen=True)
 class Extra:
-    """A file that a family's binary wants beside it, taken from a module of that family."""
+    """A file that a family's binary wants beside it, taken from a module."""
 
     family: str
+    pinned_by: str  # the folder of toolchain/ whose go.mod says which version of the module
     module: str
+    version: str  # for the content key
     path: str
 
 
@@ -120,17 +122,23 @@ FAMILIES: tuple[Family, ...] = (
 
 # The language host starts the program through this script; its own module is older than the Pulumi that it serves.
 LANGUAGE_EXEC = Extra(
-    "pulumi", "github.com/pulumi/pulumi/sdk/v3", "python/cmd/pulumi-language-python-exec"
+    family="pulumi-language-python",
+    pinned_by="pulumi",
+    module="github.com/pulumi/pulumi/sdk/v3",
+    version=_PULUMI,
+    path="python/cmd/pulumi-language-python-exec",
 )
 
 # Debian packages: of the cluster, of image building, and the servers that tests of stores start on the host.
 PACKAGES: tuple[str, ...] = (
     "buildah",
+    "ca-certificates",
     "conntrack",
     "containerd",
     "containernetworking-plugins",
     "iproute2",
     "iptables",
+    "kmod",
     "mmdebstrap",
     "nftables",
     "runc",
