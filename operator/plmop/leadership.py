@@ -15,7 +15,7 @@ from plmop.settings import LeaseSettings
 log = structlog.get_logger(__name__)
 
 # We stop acting this much before our Lease could be seen as expired by another: clocks run unevenly.
-_MARGIN = 0.3
+_MARGIN = 0.25
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class Registrations:
         self._ask_again_s = ask_again_s
         self._nodes: dict[str, Node] = {}
         self._refusals: dict[str, dict[str, Refusal]] = {}
+        self._touched: set[str] = set()
         self.answers = False
         self.problem = "it has not been asked yet"
 
@@ -54,7 +55,7 @@ class Registrations:
 
     def forget_refusals(self) -> Iterable[str]:
         """Have everything refused asked again. Returns the nodes that are concerned."""
-        concerned = list(self._refusals)
+        concerned = [name for name, refusals in self._refusals.items() if refusals]
         self._refusals.clear()
         return concerned
 
@@ -103,30 +104,34 @@ class Registrations:
         node = self._nodes.get(node_id)
         if node is not None:
             self._nodes[node_id] = replace(node, enabled=False)
+            self._touched.add(node_id)
         self._refusals.pop(node_id, None)
         log.info("Disabled node whose object is gone", node=node_id)
 
     async def _attempt(
         self, node_id: str, what: str, order: NodeOrder | LinkOrder, method: str, request: object
     ) -> Any:
-        refusals = self._refusals.setdefault(node_id, {})
         try:
             reply = await self._call(method, request)
         except Refused as error:
-            refusals[what] = Refusal(order, error.code, error.detail)
+            refusal = Refusal(order, error.code, error.detail)
+            self._refusals.setdefault(node_id, {})[what] = refusal
             log.warning("Ledger refused registration", node=node_id, link_to=what, why=str(error))
             return None
-        refusals.pop(what, None)
-        if not refusals:
-            del self._refusals[node_id]
+        self._refusals.get(node_id, {}).pop(what, None)
+        self._touched.add(node_id)
         return reply
 
     async def refresh(self) -> frozenset[str]:
         """Ask for all nodes. Returns those that changed: the ones whose status may have to be written."""
-        before, answered_before = self._nodes, self.answers
+        answered_before = self.answers
+        self._touched.clear()
         reply = await self._call("ListNodes", pb.ListNodesRequest())
+        before = self._nodes
         nodes = [codec.node_from_wire(record) for record in reply.nodes]
-        self._nodes = {node.node_id: _sorted(node) for node in nodes}
+        # What we wrote while we waited may be newer than the answer; the next one has it all.
+        ours = {name: before[name] for name in self._touched & before.keys()}
+        self._nodes = {node.node_id: _sorted(node) for node in nodes} | ours
         self.answers, self.problem = True, ""
         if not answered_before:
             log.info("Reached the ledger", nodes=len(nodes))

@@ -23,8 +23,8 @@ class LeaseSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str = "plm-operator"
-    duration_s: PositiveInt = 10
-    renew_s: PositiveFloat = 2.5
+    duration_s: PositiveInt = 12
+    renew_s: PositiveFloat = 2.0
     retry_s: PositiveFloat = 1.0
 
 

@@ -112,3 +112,37 @@ async def test_an_unavailable_ledger_is_raised_not_remembered() -> None:
     with pytest.raises(PlmError):
         await registrations.register_node(node("a"))
     assert registrations.refusals("a") == ()
+
+
+async def test_an_answer_that_was_under_way_does_not_undo_what_was_written_meanwhile() -> None:
+    """Else every node that registers while fifty are listed would be registered again, and seem to be unknown."""
+    ledger = PaperLedger()
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def call(method: str, request: object) -> Any:
+        reply = await ledger.call(method, request)
+        if method == "ListNodes":
+            asked.set()
+            await may_answer.wait()
+        return reply
+
+    registrations = Registrations(call)
+    refreshing = asyncio.create_task(registrations.refresh())
+    await asked.wait()
+    await registrations.register_node(node("a"))
+    may_answer.set()
+    assert await refreshing == frozenset()
+    assert registrations.enabled() == {"a"}
+
+
+async def test_a_resync_in_the_middle_of_a_call_spoils_nothing() -> None:
+    ledger = PaperLedger()
+
+    async def call(method: str, request: object) -> Any:
+        registrations.forget_refusals()
+        return await ledger.call(method, request)
+
+    registrations = Registrations(call)
+    await registrations.register_link(line("a", "z", 1))
+    await registrations.register_node(node("a"))
+    assert registrations.node("a") is not None
