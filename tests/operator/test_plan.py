@@ -67,7 +67,10 @@ SPECS = st.builds(
 def commands() -> st.SearchStrategy[list[Former]]:
     """What may have been registered before: by an older generation, by another object, by hand."""
     registration = st.builds(
-        Registration, st.sampled_from(("uid-a", "uid-before")), st.integers(1, 3)
+        # Older than the object is now: one generation of one object has one content.
+        Registration,
+        st.sampled_from(("uid-a", "uid-before")),
+        st.integers(1, OWNER.generation - 1),
     )
     node = st.builds(
         NodeOrder,
