@@ -12,6 +12,9 @@ from plm.domain.mesh import Link, Node
 from plm.domain.money import MINOR_UNITS_MAX
 from plm.domain.payments import Attempt, AttemptState, Payment
 
+# Tuples, because members of an enumeration are compared faster than hashed, and this runs for every entry.
+_ENDS_OF_HOLDS = (EntryKind.POST, EntryKind.VOID)
+_STANDSTILLS = (EntryKind.HOLD, EntryKind.VOID)
 Key = tuple[str, str]
 AttemptKey = tuple[str, int]
 
@@ -131,13 +134,13 @@ class Books:
         if draft.kind == EntryKind.HOLD:
             debit.held += amount
         else:
-            if draft.kind in {EntryKind.POST, EntryKind.VOID}:
+            if draft.kind in _ENDS_OF_HOLDS:
                 debit.held -= amount
             if draft.kind != EntryKind.VOID:
                 debit.posted -= amount
                 credit.posted += amount
         self._touch(debit)
-        if draft.kind not in {EntryKind.HOLD, EntryKind.VOID}:
+        if draft.kind not in _STANDSTILLS:
             self._touch(credit)
         self.changes.drafts.append(draft)
         return len(self.changes.drafts) - 1
@@ -151,7 +154,9 @@ class Books:
         """Bring the links whose money has moved up to date."""
         for key in self.changes.moved:
             link = self.links[key]
-            self.put_link(replace(link, version=link.version + 1))
+            volume = self.accounts[ids.link_account(*key)].available
+            self.links[key] = replace(link, version=link.version + 1, liquidity_volume=volume)
+        self.changes.links |= self.changes.moved
         self.changes.moved.clear()
 
     def put_link(self, link: Link) -> None:

@@ -20,6 +20,8 @@ _FENCE = (
     "fence AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true)"
     " FROM writer WHERE epoch = $1 FOR SHARE)"
 )
+# Large integers travel as text: the driver would make a decimal of each.
+_ON_THE_WAY = {"numeric": "text"}
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,15 @@ class _Table:
     def statement(self, places: Iterable[int]) -> str:
         """An INSERT from one array per column; rows whose key exists get the changing columns anew."""
         names = ", ".join(name for name, _ in self.columns)
+        values = ", ".join(f"{name}::{kind}" for name, kind in self.columns)
         arrays = ", ".join(
-            f"${place}::{kind}[]" for (_, kind), place in zip(self.columns, places, strict=False)
+            f"${place}::{_ON_THE_WAY.get(kind, kind)}[]"
+            for (_, kind), place in zip(self.columns, places, strict=False)
         )
-        insert = f"INSERT INTO {self.name} ({names}) SELECT * FROM unnest({arrays}) WHERE EXISTS (SELECT FROM fence)"  # noqa: S608 - names are ours
+        insert = (
+            f"INSERT INTO {self.name} ({names}) SELECT {values} FROM unnest({arrays}) AS t ({names})"  # noqa: S608 - names are ours
+            " WHERE EXISTS (SELECT FROM fence)"
+        )
         if not self.changing:
             return insert
         key = ", ".join(name for name, _ in self.columns[: self.keys])
@@ -156,26 +163,26 @@ def _entry(entry: Entry) -> tuple[Any, ...]:
     draft = entry.draft
     return (
         entry.seq, entry.prev_hash, entry.hash, entry.version, draft.transfer_id, draft.kind,
-        draft.debit, draft.credit, draft.amount, draft.currency, draft.ref, entry.created_at_ms,
+        draft.debit, draft.credit, str(draft.amount), draft.currency, draft.ref, entry.created_at_ms,
         entry.epoch,
     )  # fmt: skip
 
 
 def _account(books: Books, key: str) -> tuple[Any, ...]:
     it = books.accounts[key]
-    return it.account_id, it.owner, it.currency, it.kind, it.posted, it.held, it.closed
+    return it.account_id, it.owner, it.currency, it.kind, str(it.posted), str(it.held), it.closed
 
 
 def _transfer(books: Books, key: str) -> tuple[Any, ...]:
     it = books.transfers[key]
-    return it.transfer_id, it.debit, it.credit, it.amount, it.currency, it.kind, it.entry_seq
+    return it.transfer_id, it.debit, it.credit, str(it.amount), it.currency, it.kind, it.entry_seq
 
 
 def _payment(books: Books, key: str) -> tuple[Any, ...]:
     it, order = books.payments[key], books.payments[key].order
     return (
         order.payment_id, order.client_id, order.body_sha256, order.from_node, order.to_node,
-        order.amount, order.currency, it.state, it.refusal_code, it.refusal_detail,
+        str(order.amount), order.currency, it.state, it.refusal_code, it.refusal_detail,
         it.created_at_ms, it.ended_at_ms,
     )  # fmt: skip
 
@@ -208,7 +215,7 @@ def _link(books: Books, key: tuple[str, str]) -> tuple[Any, ...]:
     it = books.links[key]
     policy, registration = it.policy, it.registration
     return (
-        it.from_node, it.to_node, policy.base_fee, policy.fee_rate_ppm, policy.latency_ms,
-        it.declared_volume, it.enabled, registration.object_uid, registration.generation,
+        it.from_node, it.to_node, str(policy.base_fee), policy.fee_rate_ppm, policy.latency_ms,
+        str(it.declared_volume), it.enabled, registration.object_uid, registration.generation,
         it.version,
     )  # fmt: skip
