@@ -1,8 +1,8 @@
 """The ledger's writer beside a head-row trigger and a raw batch insert, on a real Postgres with synchronous commit.
 
 Closed loops of 1, 16 and 64 clients, each waiting for its answer before it asks again; every move is one transfer over
-a link of a ring of twenty nodes, drawn at random. Wall clock, in turns of a second. Through gRPC the ledger is a process
-of its own under mutual TLS and shares the cores with its clients; that case has no peers.
+a link of a ring of twenty nodes, drawn at random. Wall clock, in turns of a second, everyone on uvloop as the service
+is. Through gRPC the ledger is a process of its own under mutual TLS and shares the cores with its clients.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from itertools import count
 from time import perf_counter
 
+import uvloop
 from plm.domain.mesh import LinkPolicy, Registration
 from plm.domain.orders import LinkOrder, NodeOrder, TransferOrder
 from plm.ledger.writer import Writer
@@ -40,7 +41,7 @@ def run() -> Report:
         databases = {
             name: new_database(server, name) for name in ("ours", "again", "raw", "chained")
         }
-        cases = asyncio.run(_race(databases))
+        cases = uvloop.run(_race(databases))
         cases.append(_through_grpc(server))
     notes = [
         f"Closed loops, {REPEATS} turns of {TURN_S:g} s each; lowest and highest: per second in a turn"
@@ -148,9 +149,9 @@ async def _drive(
 def _through_grpc(server: PostgresServer) -> Case:
     database = new_database(server, "grpc")
     with throwaway_nats() as nats:
-        asyncio.run(_found_alone(database))
+        uvloop.run(_found_alone(database))
         with running_ledger(database, nats.url) as process:
-            rows = asyncio.run(_call(process))
+            rows = uvloop.run(_call(process))
     return Case("through gRPC, mutual TLS, one process to another", "ms", rows)
 
 

@@ -244,3 +244,53 @@ async def test_a_full_queue_says_so_and_does_nothing(database: Database) -> None
     assert {answer.code for answer in refused} == {Code.OVERLOADED}
     done = await database.run("SELECT 1 FROM transfers WHERE kind = 'transfer'")
     assert len(done) == len(orders) - len(refused)
+
+
+async def test_an_attempt_is_closed_and_the_next_opened_in_one_batch(database: Database) -> None:
+    """Only one may be open, also for the database: whatever their order in memory, the closed one is written first."""
+    ids = [f"p{number}" for number in range(30)]
+    async with leading_writer(database.ledger) as writer:
+        await ask_all(writer, demo_mesh.founding())
+        for payment_id in ids:
+            await ask_all(writer, demo_mesh.whole_payment(payment_id)[:2])
+        asked: list[Command] = []
+        for payment_id in ids:
+            asked += [
+                CloseOrder(payment_id, 1, "slow"),
+                demo_mesh.attempt_order(payment_id, 2, "acd"),
+            ]
+        answers = await asyncio.gather(*map(writer.submit, asked))
+    assert [answer.state for answer in answers if isinstance(answer, Attempt)] == [
+        AttemptState.CLOSED,
+        AttemptState.OPEN,
+    ] * len(ids)
+
+
+async def whole_reads(database: Database) -> int:
+    """How often a table was read from end to end so far, counted once all who might have are gone."""
+    still_there = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND usename = 'ledger'"
+    )
+    while await database.run(still_there):  # noqa: ASYNC110 - a row sets no event
+        await asyncio.sleep(0.02)
+    rows = await database.run(
+        "SELECT sum(seq_scan) AS scans FROM pg_stat_user_tables WHERE relname <> 'writer'"
+    )
+    return int(rows[0]["scans"])
+
+
+async def test_work_reads_no_table_whole_however_new_it_is(database: Database) -> None:
+    """Plans are made while tables are empty and kept while they grow: beyond taking the lead, all goes by key."""
+    async with leading_writer(database.ledger) as writer:
+        await ask_all(writer, demo_mesh.founding())
+    founded = await whole_reads(database)
+    async with leading_writer(database.ledger):
+        pass
+    led = await whole_reads(database)
+    async with leading_writer(database.ledger) as writer:
+        for number in range(8):
+            names = [f"{number}-{copy}" for copy in range(64)]
+            moves = [writer.submit(replace(MOVE, transfer_id=name, amount=1)) for name in names]
+            payments = [ask_all(writer, demo_mesh.whole_payment(f"p{name}")) for name in names]
+            await asyncio.gather(*moves, *payments)
+    assert await whole_reads(database) - led == led - founded
