@@ -4,6 +4,7 @@ Rule of every decision: check all, then change. A refusal leaves the books exact
 """
 
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from plm.domain import ids
 from plm.domain.chain import EntryDraft, EntryKind
@@ -44,8 +45,7 @@ class Account:
         return self.posted - self.held
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """A direct transfer, remembered under its id for ever."""
 
     transfer_id: str

@@ -85,15 +85,8 @@ def seal(books: Books, entries: list[Entry]) -> None:
     for transfer_id in changes.transfers:
         posted = books.transfers[transfer_id]
         entry = entries[posted.draft_index]
-        books.transfers[transfer_id] = Transfer(
-            transfer_id,
-            posted.debit,
-            posted.credit,
-            posted.amount,
-            posted.currency,
-            posted.kind,
-            entry_seq=entry.seq,
-            entry_hash=entry.hash,
+        books.transfers[transfer_id] = posted._replace(
+            draft_index=-1, entry_seq=entry.seq, entry_hash=entry.hash
         )
 
 

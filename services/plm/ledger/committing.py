@@ -24,7 +24,7 @@ _FENCE = (
 _ON_THE_WAY = {"numeric": "text"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Table:
     """Where records of one kind go: columns with their types, how many of them are the key, which ones may change."""
 
@@ -32,6 +32,7 @@ class _Table:
     columns: tuple[tuple[str, str], ...]
     keys: int = 0
     changing: tuple[str, ...] = ()
+    returning: str = ""
 
     def statement(self, places: Iterable[int]) -> str:
         """An INSERT from one array per column; rows whose key exists get the changing columns anew."""
@@ -46,7 +47,7 @@ class _Table:
             " WHERE EXISTS (SELECT FROM fence)"
         )
         if not self.changing:
-            return insert
+            return f"{insert} {self.returning}"
         key = ", ".join(name for name, _ in self.columns[: self.keys])
         updates = ", ".join(f"{name} = EXCLUDED.{name}" for name in self.changing)
         return f"{insert} ON CONFLICT ({key}) DO UPDATE SET {updates}"
@@ -58,6 +59,7 @@ _ENTRIES = _Table(
      ("transfer_id", "text"), ("kind", "text"), ("debit", "text"), ("credit", "text"),
      ("amount", "numeric"), ("currency", "text"), ("ref", "text"), ("created_at_ms", "bigint"),
      ("epoch", "bigint")),
+    returning="RETURNING *",
 )  # fmt: skip
 _ACCOUNTS = _Table(
     "accounts",
@@ -65,11 +67,12 @@ _ACCOUNTS = _Table(
      ("posted", "numeric"), ("held", "numeric"), ("closed", "boolean")),
     1, ("posted", "held", "closed"),
 )  # fmt: skip
-_TRANSFERS = _Table(
-    "transfers",
-    (("transfer_id", "text"), ("debit", "text"), ("credit", "text"), ("amount", "numeric"),
-     ("currency", "text"), ("kind", "text"), ("entry_seq", "bigint")),
-)  # fmt: skip
+# What moves at once is a transfer of its own; its row says what its entry says.
+_TRANSFERS = (
+    "write_transfers AS (INSERT INTO transfers (transfer_id, debit, credit, amount, currency, kind, entry_seq)"
+    " SELECT transfer_id, debit, credit, amount, currency, kind, seq FROM write_entries"
+    " WHERE kind IN ('fund', 'withdraw', 'transfer'))"
+)
 _PAYMENTS = _Table(
     "payments",
     (("payment_id", "text"), ("client_id", "text"), ("body_sha256", "bytea"), ("from_node", "text"),
@@ -132,6 +135,8 @@ async def commit(
 def _statement(tables: tuple[_Table, ...]) -> str:
     places = count(2)
     writes = [f"write_{table.name} AS ({table.statement(places)})" for table in tables]
+    if _ENTRIES in tables:
+        writes.append(_TRANSFERS)
     return f"WITH {', '.join((_FENCE, *writes))} SELECT EXISTS (SELECT FROM fence)"  # noqa: S608 - as above
 
 
@@ -148,7 +153,6 @@ def _batches(
     return [
         (_ENTRIES, [_entry(each) for each in entries]),
         (_ACCOUNTS, rows(_account, changes.accounts)),
-        (_TRANSFERS, rows(_transfer, changes.transfers)),
         (_PAYMENTS, rows(_payment, changes.payments)),
         # In order of number: an attempt is closed before the next is open, and only one may be.
         (_ATTEMPTS, rows(_attempt, sorted(changes.attempts))),
@@ -171,11 +175,6 @@ def _entry(entry: Entry) -> tuple[Any, ...]:
 def _account(books: Books, key: str) -> tuple[Any, ...]:
     it = books.accounts[key]
     return it.account_id, it.owner, it.currency, it.kind, str(it.posted), str(it.held), it.closed
-
-
-def _transfer(books: Books, key: str) -> tuple[Any, ...]:
-    it = books.transfers[key]
-    return it.transfer_id, it.debit, it.credit, str(it.amount), it.currency, it.kind, it.entry_seq
 
 
 def _payment(books: Books, key: str) -> tuple[Any, ...]:

@@ -20,15 +20,7 @@ from plm.domain.books import Books, Changes
 from plm.domain.chain import Entry, Head
 from plm.domain.deciding import Answer, Command
 from plm.domain.errors import Code, PlmError, Unavailable
-from plm.domain.orders import (
-    AttemptOrder,
-    CloseOrder,
-    HoldOrder,
-    PaymentOrder,
-    PostOrder,
-    RefuseOrder,
-    TransferOrder,
-)
+from plm.domain.orders import DisableOrder, LinkOrder, NodeOrder, TransferOrder
 from plm.ledger import committing, events, rows
 from plm.stores.postgres import LOST, Connection, PostgresSettings, connect
 
@@ -225,19 +217,14 @@ async def _look_up(term: _Term, commands: list[Command]) -> None:
     payments, transfers = set(), set()
     for command in commands:
         match command:
-            case (
-                PaymentOrder()
-                | AttemptOrder()
-                | HoldOrder()
-                | PostOrder()
-                | CloseOrder()
-                | RefuseOrder()
-            ):
-                if command.payment_id not in term.books.payments:
-                    payments.add(command.payment_id)
             case TransferOrder():
                 if command.transfer_id not in term.books.transfers:
                     transfers.add(command.transfer_id)
+            case NodeOrder() | LinkOrder() | DisableOrder():
+                pass  # nodes and links are all there
+            case _:
+                if command.payment_id not in term.books.payments:
+                    payments.add(command.payment_id)
     await rows.load_payments(term.connection, term.books, sorted(payments))
     await rows.load_transfers(term.connection, term.books, sorted(transfers))
 

@@ -1,7 +1,5 @@
 """The hash chain: bytes fixed for ever by vectors, and no tampering that the verifier does not name."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -73,7 +71,7 @@ def rehashed(entries: list[Entry]) -> list[Entry]:
         previous = found[-1].hash if found else entry.prev_hash
         body = chain.canonical(entry.draft, entry.created_at_ms, entry.epoch)
         digest = chain.entry_hash(entry.seq, previous, body)
-        found.append(replace(entry, prev_hash=previous, hash=digest))
+        found.append(entry._replace(prev_hash=previous, hash=digest))
     return found
 
 
@@ -111,12 +109,12 @@ def test_a_changed_row_is_named(entries: list[Entry], data: st.DataObject) -> No
     bad = data.draw(
         st.sampled_from(
             [
-                replace(good, draft=other),
-                replace(good, draft=replace(good.draft, amount=good.draft.amount + 1)),
-                replace(good, created_at_ms=good.created_at_ms + 1),
-                replace(good, epoch=good.epoch + 1),
-                replace(good, version=good.version + 1),
-                replace(good, hash=bytes(31) + b"\x01"),
+                good._replace(draft=other),
+                good._replace(draft=good.draft._replace(amount=good.draft.amount + 1)),
+                good._replace(created_at_ms=good.created_at_ms + 1),
+                good._replace(epoch=good.epoch + 1),
+                good._replace(version=good.version + 1),
+                good._replace(hash=bytes(31) + b"\x01"),
             ]
         )
     )
@@ -132,7 +130,7 @@ def test_a_row_with_a_fitting_hash_forks_the_chain_behind_it(
     place = data.draw(st.integers(0, len(entries) - 2))
     other = data.draw(drafts)
     assume(other != entries[place].draft)
-    bad = rehashed([replace(entries[place], draft=other)])
+    bad = rehashed([entries[place]._replace(draft=other)])
     findings = verify([*entries[:place], *bad, *entries[place + 1 :]])
     assert findings[FindingKind.FORK].seq == entries[place + 1].seq
 
@@ -153,8 +151,8 @@ def test_swapped_rows_are_named(entries: list[Entry], data: st.DataObject) -> No
     )
     assume(entries[one].draft != entries[other].draft)
     swapped = list(entries)
-    swapped[one] = replace(entries[one], draft=entries[other].draft)
-    swapped[other] = replace(entries[other], draft=entries[one].draft)
+    swapped[one] = entries[one]._replace(draft=entries[other].draft)
+    swapped[other] = entries[other]._replace(draft=entries[one].draft)
     assert verify(swapped)[FindingKind.ALTERED].seq == entries[one].seq
 
 
@@ -174,7 +172,7 @@ def test_only_the_anchor_sees_a_chain_written_anew(
     other = data.draw(drafts)
     assume(other != entries[place].draft)
     forged = rehashed(
-        [*entries[:place], replace(entries[place], draft=other), *entries[place + 1 :]]
+        [*entries[:place], entries[place]._replace(draft=other), *entries[place + 1 :]]
     )
     assert verify(forged) == {}
     assert verify(forged, head_of(entries))[FindingKind.ALTERED].seq == entries[-1].seq
