@@ -170,6 +170,27 @@ async def test_health_is_asked_once_per_pod_and_again_when_doubted(world: World)
     assert len(troupe.questions) == 2
 
 
+async def test_one_unanswered_question_is_no_verdict_but_two_are(world: World) -> None:
+    """A node that serves and is slow to say so once, on a busy machine, does not flap."""
+    world.cluster.put(mesh_node("a"))
+    troupe = await world.operator()
+    await bring_up(world, troupe, "a")
+    troupe.is_serving = False
+    troupe.reconciler.doubt_health()
+    await troupe.reconcile("a")
+    assert troupe.ready("a") == ("True", "Ready")
+    with pytest.raises(NotServingError):
+        await troupe.reconcile("a")
+    assert troupe.ready("a") == ("False", "WaitingForHealth")
+    troupe.is_serving = True
+    await troupe.reconcile("a")
+    assert troupe.ready("a") == ("True", "Ready")
+    troupe.is_serving = False
+    troupe.reconciler.doubt_health()
+    await troupe.reconcile("a")
+    assert troupe.ready("a") == ("True", "Ready"), "and the count begins anew"
+
+
 async def _whole_life(world: World) -> None:
     troupe = await world.operator()
     for name in ("a", "b"):

@@ -8,7 +8,7 @@ from plmop.actions import AskHealth
 from plmop.mesh_node.manifests import Owner
 from plmop.mesh_node.plan import Health
 
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 5.0
 
 
 async def ask(tls: TlsSettings, target: str, question: AskHealth) -> Health:

@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 # Children, node, links, health, and links again as peers turn up: far fewer than this.
 _ROUNDS_MAX = 50
+_ASK_AGAIN_S = 1.0
 
 Ask = Callable[[AskHealth], Awaitable[Health]]
 
@@ -60,16 +61,32 @@ class Reconciler:
     clock: Callable[[], float] = time.time
     _health: dict[str, Health] = field(default_factory=dict)
     _doubted: set[str] = field(default_factory=set)
+    _silent_once: set[str] = field(default_factory=set)
 
     def doubt_health(self) -> None:
         """Have every node asked again for its health, in its own next reconcile. Until then the last answer counts."""
         self._doubted = set(self._health)
 
-    def _forget_doubtful_health(self, name: str) -> None:
+    def _forget_doubtful_health(self, name: str) -> Health | None:
+        """Have it asked again where that is due. Returns the answer that is in doubt, if it was a good one."""
         known = self._health.get(name)
-        if known is not None and (name in self._doubted or not known.is_serving):
-            del self._health[name]
+        is_doubted = name in self._doubted
         self._doubted.discard(name)
+        if known is None or (known.is_serving and not is_doubted):
+            return None
+        del self._health[name]
+        return known if known.is_serving else None
+
+    def _is_mere_silence(self, key: ObjectKey, former: Health | None) -> bool:
+        """Whether a node that served so far has failed to say so only once: on a busy machine that is no verdict."""
+        answer = self._health.get(key.name)
+        if former is None or answer is None or answer.incarnation != former.incarnation:
+            return False
+        if answer.is_serving or key.name in self._silent_once:
+            self._silent_once.discard(key.name)
+            return False
+        self._silent_once.add(key.name)
+        return True
 
     async def reconcile(self, key: ObjectKey) -> None:
         """Bring one MeshNode in line. Raises what is to be tried again."""
@@ -77,13 +94,17 @@ class Reconciler:
         if found is None or found["metadata"].get("deletionTimestamp"):
             await self._bury(key)
             return
-        self._forget_doubtful_health(key.name)
+        former = self._forget_doubtful_health(key.name)
         spec = read_spec(key.name, found.get("spec"))
         failure: Exception | None = None
         try:
             await self._act(key, found, spec)
         except (ClusterError, PlmError, FoughtError) as error:
             failure = error
+        if former is not None and self._is_mere_silence(key, former):
+            self._health[key.name] = former
+            self._doubted.add(key.name)
+            self.queue.add_after(key, _ASK_AGAIN_S)
         observed = self._observe(key, found)
         await self._say(key, spec, observed, str(failure) if failure else "")
         if failure is not None:
