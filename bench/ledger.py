@@ -10,7 +10,8 @@ import random
 import statistics
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from itertools import count
+from functools import cache
+from itertools import count, cycle
 from time import perf_counter
 
 import uvloop
@@ -129,6 +130,12 @@ def _row(name: str, latencies: list[float], rates: list[float]) -> Row:
     )
 
 
+@cache
+def _links_of(client: int) -> list[Link]:
+    """A client's links in an order of its own, made before it is timed."""
+    return random.Random(client).choices(LINKS, k=1_000)
+
+
 async def _drive(
     move: Callable[[int, Link], Awaitable[object]], clients: int
 ) -> tuple[list[float], float]:
@@ -137,9 +144,11 @@ async def _drive(
     started = perf_counter()
 
     async def client(number: int) -> None:
-        chance = random.Random(number)
-        while (asked := perf_counter()) < started + TURN_S:
-            await move(number, chance.choice(LINKS))
+        for link in cycle(_links_of(number)):
+            asked = perf_counter()
+            if asked > started + TURN_S:
+                return
+            await move(number, link)
             found.append((perf_counter() - asked) * 1_000)
 
     await asyncio.gather(*(client(number) for number in range(clients)))

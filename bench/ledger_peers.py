@@ -10,6 +10,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -73,6 +74,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+@cache
 def accounts_of(link: Link) -> tuple[str, str]:
     """Debit and credit of a move over a link."""
     return f"link/{link[0]}/{link[1]}", f"link/{link[1]}/{link[0]}"

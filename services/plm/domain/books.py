@@ -64,12 +64,13 @@ class Changes:
     """What a batch did, to be written in one transaction."""
 
     drafts: list[EntryDraft] = field(default_factory=list)
-    accounts: set[str] = field(default_factory=set)
+    accounts: set[str] = field(default_factory=set)  # opened or closed
+    balances: set[str] = field(default_factory=set)  # moved
     transfers: list[str] = field(default_factory=list)
     payments: set[str] = field(default_factory=set)
     attempts: set[AttemptKey] = field(default_factory=set)
     nodes: set[str] = field(default_factory=set)
-    links: set[Key] = field(default_factory=set)
+    links: set[Key] = field(default_factory=set)  # declared, changed or disabled
     # Links whose money has moved: their volume and version are brought up to date once, when the batch is sealed.
     moved: set[Key] = field(default_factory=set)
     # Hold id → index of the draft that is its latest change in this batch.
@@ -146,7 +147,7 @@ class Books:
         return len(self.changes.drafts) - 1
 
     def _touch(self, account: Account) -> None:
-        self.changes.accounts.add(account.account_id)
+        self.changes.balances.add(account.account_id)
         if account.link in self.links:
             self.changes.moved.add(account.link)
 
@@ -156,8 +157,6 @@ class Books:
             link = self.links[key]
             volume = self.accounts[ids.link_account(*key)].available
             self.links[key] = replace(link, version=link.version + 1, liquidity_volume=volume)
-        self.changes.links |= self.changes.moved
-        self.changes.moved.clear()
 
     def put_link(self, link: Link) -> None:
         """Store a link whose version has grown."""

@@ -4,7 +4,7 @@ The statement locks the row of the epoch, sets synchronous_commit for its own co
 still the writer's. Each table's rows travel as one array per column.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -34,23 +34,44 @@ class _Table:
     changing: tuple[str, ...] = ()
     returning: str = ""
 
-    def statement(self, places: Iterable[int]) -> str:
+    def statement(self, places: Iterator[int]) -> str:
         """An INSERT from one array per column; rows whose key exists get the changing columns anew."""
         names = ", ".join(name for name, _ in self.columns)
         values = ", ".join(f"{name}::{kind}" for name, kind in self.columns)
-        arrays = ", ".join(
-            f"${place}::{_ON_THE_WAY.get(kind, kind)}[]"
-            for (_, kind), place in zip(self.columns, places, strict=False)
-        )
         insert = (
-            f"INSERT INTO {self.name} ({names}) SELECT {values} FROM unnest({arrays}) AS t ({names})"  # noqa: S608 - names are ours
-            " WHERE EXISTS (SELECT FROM fence)"
+            f"write_{self.name} AS (INSERT INTO {self.name} ({names}) SELECT {values}"  # noqa: S608 - names are ours
+            f" FROM {_rows(self.columns, places)} WHERE EXISTS (SELECT FROM fence)"
         )
         if not self.changing:
-            return f"{insert} {self.returning}"
+            return f"{insert} {self.returning})"
         key = ", ".join(name for name, _ in self.columns[: self.keys])
         updates = ", ".join(f"{name} = EXCLUDED.{name}" for name in self.changing)
-        return f"{insert} ON CONFLICT ({key}) DO UPDATE SET {updates}"
+        return f"{insert} ON CONFLICT ({key}) DO UPDATE SET {updates})"
+
+
+@dataclass(frozen=True, eq=False)
+class _Move:
+    """Rows that are there and of which only a few columns change: most of what a batch writes."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    keys: int
+
+    def statement(self, places: Iterator[int]) -> str:
+        """An UPDATE from one array per column."""
+        key = " AND ".join(f"o.{name} = t.{name}" for name, _ in self.columns[: self.keys])
+        updates = ", ".join(
+            f"{name} = t.{name}::{kind}" for name, kind in self.columns[self.keys :]
+        )
+        return (
+            f"move_{self.name} AS (UPDATE {self.name} o SET {updates} FROM {_rows(self.columns, places)}"  # noqa: S608 - names are ours
+            f" WHERE {key} AND EXISTS (SELECT FROM fence))"
+        )
+
+
+def _rows(columns: tuple[tuple[str, str], ...], places: Iterator[int]) -> str:
+    arrays = ", ".join(f"${next(places)}::{_ON_THE_WAY.get(kind, kind)}[]" for _, kind in columns)
+    return f"unnest({arrays}) AS t ({', '.join(name for name, _ in columns)})"
 
 
 _ENTRIES = _Table(
@@ -67,6 +88,9 @@ _ACCOUNTS = _Table(
      ("posted", "numeric"), ("held", "numeric"), ("closed", "boolean")),
     1, ("posted", "held", "closed"),
 )  # fmt: skip
+_BALANCES = _Move(
+    "accounts", (("account_id", "text"), ("posted", "numeric"), ("held", "numeric")), 1
+)
 # What moves at once is a transfer of its own; its row says what its entry says.
 _TRANSFERS = (
     "write_transfers AS (INSERT INTO transfers (transfer_id, debit, credit, amount, currency, kind, entry_seq)"
@@ -108,6 +132,7 @@ _LINKS = _Table(
     2, ("base_fee", "fee_rate_ppm", "latency_ms", "declared_volume", "enabled", "object_uid",
         "generation", "version"),
 )  # fmt: skip
+_VERSIONS = _Move("links", (("from_node", "text"), ("to_node", "text"), ("version", "bigint")), 2)
 _OUTBOX = _Table("outbox", (("subject", "text"), ("payload", "bytea")))
 
 
@@ -132,9 +157,9 @@ async def commit(
 
 
 @lru_cache
-def _statement(tables: tuple[_Table, ...]) -> str:
+def _statement(tables: tuple[_Table | _Move, ...]) -> str:
     places = count(2)
-    writes = [f"write_{table.name} AS ({table.statement(places)})" for table in tables]
+    writes = [table.statement(places) for table in tables]
     if _ENTRIES in tables:
         writes.append(_TRANSFERS)
     return f"WITH {', '.join((_FENCE, *writes))} SELECT EXISTS (SELECT FROM fence)"  # noqa: S608 - as above
@@ -142,7 +167,7 @@ def _statement(tables: tuple[_Table, ...]) -> str:
 
 def _batches(
     books: Books, entries: list[Entry], messages: list[tuple[str, bytes]]
-) -> list[tuple[_Table, list[tuple[Any, ...]]]]:
+) -> list[tuple[_Table | _Move, list[tuple[Any, ...]]]]:
     changes = books.changes
 
     def rows(
@@ -152,13 +177,16 @@ def _batches(
 
     return [
         (_ENTRIES, [_entry(each) for each in entries]),
+        # Two parts of one statement do not see each other's rows: what is new is written whole, and only there.
         (_ACCOUNTS, rows(_account, changes.accounts)),
+        (_BALANCES, rows(_balance, changes.balances - changes.accounts)),
         (_PAYMENTS, rows(_payment, changes.payments)),
         # In order of number: an attempt is closed before the next is open, and only one may be.
         (_ATTEMPTS, rows(_attempt, sorted(changes.attempts))),
         (_HOLDS, rows(_hold, changes.hold_drafts)),
         (_NODES, rows(_node, changes.nodes)),
         (_LINKS, rows(_link, changes.links)),
+        (_VERSIONS, rows(_version, changes.moved - changes.links)),
         (_OUTBOX, list(messages)),
     ]
 
@@ -175,6 +203,15 @@ def _entry(entry: Entry) -> tuple[Any, ...]:
 def _account(books: Books, key: str) -> tuple[Any, ...]:
     it = books.accounts[key]
     return it.account_id, it.owner, it.currency, it.kind, str(it.posted), str(it.held), it.closed
+
+
+def _balance(books: Books, key: str) -> tuple[Any, ...]:
+    it = books.accounts[key]
+    return key, str(it.posted), str(it.held)
+
+
+def _version(books: Books, key: tuple[str, str]) -> tuple[Any, ...]:
+    return *key, books.links[key].version
 
 
 def _payment(books: Books, key: str) -> tuple[Any, ...]:

@@ -11,7 +11,8 @@ Message = tuple[str, bytes]
 def messages(books: Books, head: Head | None, epoch: int) -> list[Message]:
     """Messages for the outbox, written in the same transaction as what they tell of."""
     seq = head.seq if head else 0
-    found = [_link(books, key, seq) for key in sorted(books.changes.links)]
+    changed = books.changes.links | books.changes.moved
+    found = [_link(books, key, seq) for key in sorted(changed)]
     found += [_node(books, node_id) for node_id in sorted(books.changes.nodes)]
     if head is not None:
         anchor = pb.Anchor(seq=head.seq, hash=head.hash, epoch=epoch)

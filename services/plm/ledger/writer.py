@@ -7,7 +7,7 @@ not return, every caller of the batch hears "unknown", the copy of the books is 
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -77,7 +77,9 @@ class Writer:
         clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         self._postgres = postgres
-        self._queue: asyncio.Queue[_Ask] = asyncio.Queue(queue_max)
+        self._waiting: deque[_Ask] = deque()
+        self._waiting_max = queue_max
+        self._asked = asyncio.Event()
         self._clock_ms = clock_ms
         self._now_ms = 0
         self._leads = False
@@ -95,13 +97,11 @@ class Writer:
                 Code.NOT_LEADER, "another ledger writes, or none yet", retry_after_ms=500
             )
         deciding.check_texts(command)
+        if len(self._waiting) >= self._waiting_max:
+            raise Unavailable(Code.OVERLOADED, "the ledger's queue is full", retry_after_ms=200)
         ask = _Ask(command, asyncio.get_running_loop().create_future())
-        try:
-            self._queue.put_nowait(ask)
-        except asyncio.QueueFull:
-            raise Unavailable(
-                Code.OVERLOADED, "the ledger's queue is full", retry_after_ms=200
-            ) from None
+        self._waiting.append(ask)
+        self._asked.set()
         return await ask.answer
 
     async def run(self) -> None:
@@ -159,18 +159,14 @@ class Writer:
 
     async def _gather(self) -> list[_Ask]:
         """At least one command, or none after a tick: deadlines pass without anybody asking."""
-        try:
-            first = self._queue.get_nowait()
-        except asyncio.QueueEmpty:
+        if not self._waiting:
+            self._asked.clear()
             try:
                 async with asyncio.timeout(_TICK_S):
-                    first = await self._queue.get()
+                    await self._asked.wait()
             except TimeoutError:
                 return []
-        asks = [first]
-        while len(asks) < BATCH_MAX and not self._queue.empty():
-            asks.append(self._queue.get_nowait())
-        return asks
+        return [self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))]
 
     def _decide(self, term: _Term, asks: list[_Ask]) -> list[tuple[_Ask, Answer | PlmError]]:
         for order in deciding.expired(term.books, self._now_ms):
@@ -197,9 +193,8 @@ class Writer:
         self.committed.set()
 
     def _fail_waiting(self) -> None:
-        waiting = []
-        while not self._queue.empty():
-            waiting.append(self._queue.get_nowait())
+        waiting = list(self._waiting)
+        self._waiting.clear()
         _fail(waiting, effect_unknown=False)
 
 
