@@ -13,6 +13,8 @@ Examples:
 
   plm tools                        build or find every tool; a second run takes less than a second
 
+  plm tools helm                   this one alone, and no Debian packages
+
   plm tools --with-test-servers    the servers that make test starts on this host too
 """
 
@@ -23,6 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def tools(
+    families: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TOOL", help="Only these, by their names in the table."),
+    ] = None,
     with_test_servers: Annotated[
         bool, typer.Option(help="Also Postgres, for tests on this host.")
     ] = False,
@@ -32,7 +38,9 @@ def tools(
     from plmkit.tools import ensure
 
     places = find_places()
-    report = ensure(places, with_test_servers=with_test_servers, display=Progress())
+    report = ensure(
+        places, only=families or (), with_test_servers=with_test_servers, display=Progress()
+    )
     if output is Output.JSON:
         emit_json(
             {

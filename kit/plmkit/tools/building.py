@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from plmkit.console import KitError
+from plmkit.console import ExitCode, KitError
 from plmkit.state import Places
 from plmkit.tools import debian, go, substitutes
 from plmkit.tools.keys import content_key
@@ -65,31 +65,58 @@ class Work:
         return not {*self.names, _RECORD} <= present
 
 
-def ensure(places: Places, *, display: Display, with_test_servers: bool = False) -> Report:
+def ensure(
+    places: Places,
+    *,
+    display: Display,
+    only: Sequence[str] = (),
+    with_test_servers: bool = False,
+) -> Report:
     """Every tool, ready in `$CACHE/tools/bin`. May be killed and called again at any time.
 
+    Where families are named, only these, and no Debian packages but the test servers'; all else stays as it is.
     Raises KitError when something can neither be found nor built.
     """
+    families = choose(only)
+    packages = [*(() if only else PACKAGES), *(TEST_PACKAGES if with_test_servers else ())]
     root = places.cache / "tools"
     waiting = "waiting: another plm is at the tools"
     with take_turn(root / ".turn", lambda: display.say(waiting)):
-        report = Report(packages=_packages(with_test_servers=with_test_servers, display=display))
-        found = _substitutes(root, report, display)
-        works = plan(places, go.find_version(), found)
+        report = Report(packages=_install(packages, display))
+        found = _substitutes(root, families, report, display)
+        works = plan(places, go.find_version(), found, families)
         due = [work for work in works if work.is_due]
         for number, work in enumerate(due, start=1):
             display.begin(work.family.name, number, len(due), _last_seconds(work.folder))
             build(work, display)
         report.rows[:0] = [_row(work, is_new=work in due) for work in works]
         built = [path for work in works for path in work.folder.iterdir() if path.name != _RECORD]
-        link(places, built, found)
+        link(places, built, found, is_all=not only)
         return report
 
 
-def plan(places: Places, go_version: str, found: Mapping[str, Path]) -> list[Work]:
+def choose(names: Sequence[str]) -> tuple[Family, ...]:
+    """The families of these names, in the order of building; all where none is named. Raises KitError for others."""
+    known = [family.name for family in FAMILIES]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise KitError(
+            f"no such tool: {', '.join(unknown)}; there are {', '.join(known)}",
+            "plm tools --help",
+            ExitCode.WRONG_USAGE,
+        )
+    return tuple(family for family in FAMILIES if not names or family.name in names)
+
+
+def plan(
+    places: Places,
+    go_version: str,
+    found: Mapping[str, Path],
+    families: Iterable[Family] = FAMILIES,
+) -> list[Work]:
     """The families that are wanted, with their places in the cache."""
     works = []
-    for family in FAMILIES:
+    for family in families:
         names = frozenset(program.name for program in family.programs) - found.keys()
         if names:
             source = places.checkout / "toolchain" / family.name
@@ -99,18 +126,19 @@ def plan(places: Places, go_version: str, found: Mapping[str, Path]) -> list[Wor
     return works
 
 
-def _packages(*, with_test_servers: bool, display: Display) -> tuple[str, ...]:
-    wanted: Sequence[str] = (*PACKAGES, *TEST_PACKAGES) if with_test_servers else PACKAGES
-    missing = debian.missing(wanted)
+def _install(packages: Sequence[str], display: Display) -> tuple[str, ...]:
+    missing = debian.missing(packages) if packages else ()
     if missing:
         display.say(f"installing Debian packages: {' '.join(missing)}")
         debian.install(missing)
     return missing
 
 
-def _substitutes(root: Path, report: Report, display: Display) -> dict[str, Path]:
+def _substitutes(
+    root: Path, families: Iterable[Family], report: Report, display: Display
+) -> dict[str, Path]:
     used = {}
-    for name, found in substitutes.find(root).items():
+    for name, found in substitutes.find(root, families).items():
         version = found.version or "of no version that it tells"
         text = f"not using {found.path} ({version}): {found.wanted} is needed"
         if found.fits:

@@ -11,9 +11,12 @@ from plmkit.tools.recipes import PROVIDER_VERSION
 _PROVIDER = "pulumi-resource-kubernetes"
 
 
-def link(places: Places, built: Iterable[Path], found: Mapping[str, Path]) -> None:
+def link(
+    places: Places, built: Iterable[Path], found: Mapping[str, Path], *, is_all: bool = True
+) -> None:
     """Bring both folders up to date with the programs that were built and those found elsewhere.
 
+    A name that is not among them goes, unless these are not all.
     Hard links to what was built: pulumi looks for its language host beside its own binary.
     """
     binaries = {path.name: path for path in built if path.name not in found}
@@ -30,9 +33,9 @@ def link(places: Places, built: Iterable[Path], found: Mapping[str, Path]) -> No
             _replace(flat / name, partial(_hard_link, target))
     for name, target in found.items():
         _point(flat / name, target)
-    for stale in flat.iterdir():
-        if stale.name not in {*binaries, *found}:
-            stale.unlink()
+    stale = {path.name for path in flat.iterdir()} - {*binaries, *found} if is_all else set()
+    for name in stale:
+        (flat / name).unlink()
 
 
 def _is_same(path: Path, target: Path) -> bool:

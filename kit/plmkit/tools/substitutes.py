@@ -3,10 +3,11 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from plmkit.tools.recipes import FAMILIES, Program, Substitute
+from plmkit.tools.recipes import FAMILIES, Family, Program, Substitute
 
 _ANSWER_WITHIN_S = 10
 
@@ -28,10 +29,10 @@ def version_in(text: str, substitute: Substitute) -> str:
     return match.group(1) if match else ""
 
 
-def find(own: Path) -> dict[str, Found]:
-    """Programs on PATH that could stand in, by name; those under `own` are our own builds."""
+def find(own: Path, families: Iterable[Family] = FAMILIES) -> dict[str, Found]:
+    """Programs on PATH that could stand in for these families' own, by name; those under `own` are our own builds."""
     found = {}
-    for program in (each for family in FAMILIES for each in family.programs):
+    for program in (each for family in families for each in family.programs):
         if program.substitute is None:
             continue
         looked_up = shutil.which(program.name)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from plmkit.console import KitError
+from plmkit.console import ExitCode, KitError
 from plmkit.state import Places
-from plmkit.tools.building import Work, build, plan
+from plmkit.tools.building import Work, build, choose, plan
 from plmkit.tools.recipes import FAMILIES, LANGUAGE_EXEC, Family, Program
 from support.programs import GO, put
 
@@ -53,6 +53,21 @@ def test_every_family_is_built_when_nothing_fits(places: Places) -> None:
     assert [work.family for work in works] == list(FAMILIES)
     assert all(work.is_due for work in works)
     assert len({work.folder for work in works}) == len(works)
+
+
+def test_named_families_are_built_alone_and_in_the_usual_order(places: Places) -> None:
+    chosen = choose(["helm", "etcd", "helm"])
+    assert [family.name for family in chosen] == ["etcd", "helm"]
+    works = plan(places, "go1.26.8", {}, chosen)
+    assert [work.family.name for work in works] == ["etcd", "helm"]
+    assert choose([]) == FAMILIES
+
+
+def test_an_unknown_family_is_wrong_usage_and_the_known_ones_are_listed() -> None:
+    with pytest.raises(KitError, match="no such tool: helmet; there are kubernetes, ") as refusal:
+        choose(["helm", "helmet"])
+    assert refusal.value.exit_code is ExitCode.WRONG_USAGE
+    assert all(family.name in refusal.value.what for family in FAMILIES)
 
 
 def test_what_path_offers_is_not_built(places: Places) -> None:

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from plmkit.tools.recipes import TEST_PACKAGES
 from support.programs import GO, put
 from support.waiting import wait_until
 
@@ -42,6 +44,45 @@ def test_all_tools_are_built_once_and_then_kept(environment: dict[str, str]) -> 
     assert b"building" not in again.stderr
     present = {path.name for path in (Path(environment["PLM_CACHE_DIR"]) / "tools/bin").iterdir()}
     assert {"kubelet", "etcd", "pulumi", "pulumi-language-python-exec", "plm-netpol"} <= present
+
+
+def test_one_tool_is_built_alone_and_leaves_the_others_as_they_are(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """`make check` needs helm and nothing else, Debian packages included."""
+    subprocess.run(command(), env=environment, check=True, capture_output=True)
+    bin_folder = Path(environment["PLM_CACHE_DIR"]) / "tools" / "bin"
+    before = {path.name for path in bin_folder.iterdir()}
+    shutil.rmtree(bin_folder.parent / "helm")
+    put(tmp_path / "programs", "dpkg-query", "exit 1")
+    done = subprocess.run(
+        command("helm", "-o", "json"), env=environment, check=True, capture_output=True
+    )
+    report = json.loads(done.stdout)
+    assert [(row["family"], row["source"]) for row in report["families"]] == [("helm", "built")]
+    assert report["packagesInstalled"] == []
+    assert b"building helm (1 of 1)" in done.stderr
+    assert {path.name for path in bin_folder.iterdir()} == before
+
+
+def test_test_servers_can_be_had_beside_one_tool(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    asked = tmp_path / "asked"
+    put(tmp_path / "programs", "dpkg-query", f'{DPKG}\necho "$*" > {asked}')
+    subprocess.run(
+        command("helm", "--with-test-servers"), env=environment, check=True, capture_output=True
+    )
+    assert asked.read_text().split() == list(TEST_PACKAGES)
+
+
+def test_an_unknown_tool_is_wrong_usage_and_touches_nothing(environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        command("helmet"), env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "no such tool: helmet; there are kubernetes, etcd, " in done.stderr
+    assert not Path(environment["PLM_CACHE_DIR"]).exists()
 
 
 def test_who_ends_plm_ends_the_compiler_and_leaves_no_half_build(

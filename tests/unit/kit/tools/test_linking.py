@@ -52,6 +52,13 @@ def test_a_tool_that_is_gone_leaves_no_name(places: Places) -> None:
     assert names(places) == {"etcd"}
 
 
+def test_a_part_of_the_tools_leaves_the_names_of_the_others(places: Places) -> None:
+    link(places, [built(places, "etcd", "e"), built(places, "helm", "old")], {})
+    link(places, [built(places, "helm", "new")], {}, is_all=False)
+    assert names(places) == {"etcd", "helm"}
+    assert (places.cache / "tools" / "bin" / "helm").read_text() == "new"
+
+
 def test_a_program_finds_its_companion_beside_its_own_binary(places: Places) -> None:
     """What pulumi does: it looks at where its binary really lies, links followed."""
     link(places, [built(places, "pulumi", "a"), built(places, "pulumi-language-python", "b")], {})

@@ -65,6 +65,17 @@ def test_what_is_on_path_is_asked_for_its_version(
     assert found["kubectl"].path == theirs / "kubectl"
 
 
+def test_only_programs_of_the_families_asked_for_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "theirs", "kubectl", f"touch {tmp_path / 'asked'}")
+    put(tmp_path / "theirs", "helm", "echo v3.21.4")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'theirs'}:/usr/bin:/bin")
+    families = [family for family in FAMILIES if family.name == "helm"]
+    assert set(find(tmp_path / "own", families)) == {"helm"}
+    assert not (tmp_path / "asked").exists()
+
+
 def test_our_own_builds_stand_in_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
