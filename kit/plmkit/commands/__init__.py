@@ -14,6 +14,7 @@ _NAMES: tuple[str, ...] = (
     "tools",
     "images",
     "stack",
+    "dev",
     "logs",
     "demo",
     "pay",
