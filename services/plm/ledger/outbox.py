@@ -77,10 +77,17 @@ class OutboxPublisher:
         # One window after another: acks wait for a file sync, and a window shares it.
         for start in range(0, len(rows), _IN_FLIGHT_MAX):
             window = rows[start : start + _IN_FLIGHT_MAX]
-            async with asyncio.TaskGroup() as group:
-                for row in window:
-                    message_id = f"outbox-{row['id']}"
-                    group.create_task(self._bus.publish(row["subject"], row["payload"], message_id))
+            # Not a task group: what it raises is a group of errors, which nobody up here would know for an outage.
+            outcomes = await asyncio.gather(
+                *(
+                    self._bus.publish(row["subject"], row["payload"], f"outbox-{row['id']}")
+                    for row in window
+                ),
+                return_exceptions=True,
+            )
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
 
 
 async def _delete(connection: Connection, ids: list[int]) -> None:
