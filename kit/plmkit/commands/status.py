@@ -17,7 +17,7 @@ Examples:
 
   plm status
 
-  plm status -o json | jq .troubles
+  plm status -o json
 """
 
 _NODES_SHOWN_MAX = 12

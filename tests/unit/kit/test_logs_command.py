@@ -1,0 +1,85 @@
+"""`plm logs` as a process, with a kubectl that says what it was asked."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+KUBECTL = """#!/bin/sh
+case "$*" in
+*" get "*) echo '{"items": [
+  {"kind": "Deployment", "metadata": {"name": "gateway"}},
+  {"kind": "StatefulSet", "metadata": {"name": "pg"}},
+  {"kind": "Deployment", "metadata": {"name": "node-b"}}]}' ;;
+*) echo "$*" > "$PLM_STATE_DIR/asked"
+   echo '[pod/gateway-1/gateway] {"message": "Closed an attempt"}'
+   echo '[pod/gateway-2/gateway] a line] with / and ['
+   exit "${LOGS_EXIT:-0}" ;;
+esac
+"""
+
+Plm = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def plm_logs(tmp_path: Path) -> Plm:
+    binary = tmp_path / "tools" / "bin" / "kubectl"
+    binary.parent.mkdir(parents=True)
+    binary.write_text(KUBECTL)
+    binary.chmod(0o755)
+    (tmp_path / "kubeconfig").touch()
+    places = {"PLM_CACHE_DIR": str(tmp_path), "PLM_STATE_DIR": str(tmp_path)}
+
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "plmkit", "logs", *arguments],
+            env={**os.environ, **places, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [("gateway", "deployment/gateway"), ("pg", "statefulset/pg"), ("B", "deployment/node-b")],
+)
+def test_a_name_is_a_service_a_store_or_a_node(
+    plm_logs: Plm, tmp_path: Path, name: str, target: str
+) -> None:
+    done = plm_logs(name, "-f", "--previous")
+    assert done.returncode == 0, done.stderr
+    assert "Closed an attempt" in done.stdout
+    asked = (tmp_path / "asked").read_text()
+    assert f" logs {target} " in asked
+    assert "--follow --previous" in asked
+
+
+def test_an_unknown_name_is_wrong_usage_and_the_known_ones_are_told(plm_logs: Plm) -> None:
+    done = plm_logs("gatevay")
+    assert done.returncode == 2
+    assert "there are: b, gateway, pg" in done.stderr
+
+
+def test_json_is_an_object_for_each_line(plm_logs: Plm) -> None:
+    done = plm_logs("gateway", "-o", "json")
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {
+            "pod": "gateway-1",
+            "container": "gateway",
+            "line": '{"message": "Closed an attempt"}',
+        },
+        {"pod": "gateway-2", "container": "gateway", "line": "a line] with / and ["},
+    ]
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_kubectl_that_fails_is_a_failed_check(plm_logs: Plm, output: str) -> None:
+    assert plm_logs("gateway", "-o", output, LOGS_EXIT="1").returncode == 1
