@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge
 
@@ -42,8 +43,10 @@ class OutboxPublisher:
             try:
                 while await self._send_some():
                     pass
-            except (Unavailable, *LOST) as error:
+            # Whatever either side says, the rows stay: a full disk refuses the delete as an outage refuses the send.
+            except (Unavailable, asyncpg.PostgresError, *LOST) as error:
                 log.warning("Kept the outbox for later", reason=repr(error))
+                self._streams_exist = False  # a server that comes back may come back empty
                 await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def _wait(self) -> None:
