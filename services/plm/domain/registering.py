@@ -17,7 +17,10 @@ _RATE_PPM_MAX = 1_000_000
 
 
 def register_node(books: Books, order: NodeOrder) -> Node:
-    """Store a node. Idempotent; an older generation of the same object is a Conflict(stale_generation)."""
+    """Store a node. Idempotent; an older generation of the same object is a Conflict(stale_generation).
+
+    A node that comes back can be paid again over every link that leads to it: nobody registers those links anew.
+    """
     ids.check_node_id(order.node_id)
     scale_of(order.currency)
     if order.role not in ROLES:
@@ -42,6 +45,7 @@ def register_node(books: Books, order: NodeOrder) -> Node:
     for link in links_of(books, order.node_id):
         if link.enabled and link.to_node not in order.links_to:
             books.put_link(replace(link, enabled=False, version=link.version + 1))
+    _reopen_far_ends(books, order)
     return books.nodes[order.node_id]
 
 
@@ -96,6 +100,13 @@ def disable_node(books: Books, node_id: str) -> Node:
 def links_of(books: Books, node_id: str) -> Iterable[Link]:
     """Links that a node declared, disabled ones included, in order of their names."""
     return [link for key, link in sorted(books.links.items()) if key[0] == node_id]
+
+
+def _reopen_far_ends(books: Books, order: NodeOrder) -> None:
+    for from_node, to_node in books.links:
+        if to_node == order.node_id:
+            account_id = ids.link_account(to_node, from_node)
+            books.open_account(account_id, to_node, order.currency, "link")
 
 
 def _is_empty(account: Account) -> bool:

@@ -240,7 +240,7 @@ def _check_route(books: Books, order: PaymentOrder, hops: tuple[Hop, ...]) -> No
     fees = []
     for hop in hops:
         link = books.links.get((hop.from_node, hop.to_node))
-        usable = link is not None and link.enabled and _enabled(books, hop.to_node)
+        usable = link is not None and link.enabled and _can_take(books, hop)
         if link is None or not usable or link.policy != hop.policy:
             raise Conflict(
                 Code.POLICY_CHANGED, f"link {hop.from_node}-{hop.to_node} is not as quoted any more"
@@ -252,9 +252,11 @@ def _check_route(books: Books, order: PaymentOrder, hops: tuple[Hop, ...]) -> No
         check_amount(hop.amount)
 
 
-def _enabled(books: Books, node_id: str) -> bool:
-    node = books.nodes.get(node_id)
-    return node is not None and node.enabled
+def _can_take(books: Books, hop: Hop) -> bool:
+    """Whether the far end is in the mesh and its account open: a hop that cannot be posted is not worth a hold."""
+    node = books.nodes.get(hop.to_node)
+    credit = books.accounts.get(ids.link_account(hop.to_node, hop.from_node))
+    return node is not None and node.enabled and credit is not None and not credit.closed
 
 
 def _end_holds(

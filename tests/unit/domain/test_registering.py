@@ -111,6 +111,22 @@ def test_an_account_that_holds_nothing_is_closed_with_its_node_and_reopened_with
     assert not books.accounts["link/a/b"].closed
 
 
+def test_a_node_that_comes_back_can_be_paid_over_links_that_nobody_registered_anew() -> None:
+    """B returns without its link to A; A's link to B was never touched, and a payment over it settles."""
+    books = founded(volume=5000)
+    back = LinkOrder("b", "a", LinkPolicy(0), 0, demo_mesh.registration("b"))
+    ask(books, replace(demo_mesh.node_order("b"), links_to=("a", "d")))
+    ask(books, back)
+    ask(books, DisableOrder("b"))
+    assert books.accounts["link/b/a"].closed
+    ask(books, demo_mesh.node_order("b", 2))
+    ask(books, demo_mesh.link_order("b", "d", 5000, 2))
+    assert not books.links["b", "a"].enabled
+    for command in demo_mesh.whole_payment("p"):
+        ask(books, command)
+    assert books.accounts["link/b/a"].posted == 1100
+
+
 def test_versions_only_grow() -> None:
     """A reader of the bus tells old from new by them."""
     books = founded()

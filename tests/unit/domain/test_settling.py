@@ -91,6 +91,18 @@ def test_a_route_through_a_disabled_node_is_not_as_quoted() -> None:
     assert refused(books, demo_mesh.payment_order("q")) is Code.UNKNOWN_NODE
 
 
+def test_a_hop_whose_far_account_is_closed_is_not_as_quoted() -> None:
+    """Else all holds are taken before the post fails, and no link is blamed for it."""
+    books = founded()
+    ask(books, demo_mesh.payment_order("p"))
+    books.accounts["link/d/b"].closed = True
+    with pytest.raises(PlmError, match="link b-d") as caught:
+        ask(books, OFFER)
+    assert caught.value.code is Code.POLICY_CHANGED
+    books.accounts["link/d/b"].closed = False
+    ask(books, OFFER)
+
+
 def test_a_post_names_all_holds_of_its_own_attempt() -> None:
     books = founded()
     ask(books, *demo_mesh.whole_payment("p")[:3])
