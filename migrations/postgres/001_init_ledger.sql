@@ -134,6 +134,15 @@ END $$;
 CREATE TRIGGER entries_are_durable BEFORE INSERT ON entries
     FOR EACH STATEMENT EXECUTE FUNCTION require_synchronous_commit();
 
+-- A batch moves rows that its writer has seen. One that is gone since then fails the batch before anything of it is kept.
+CREATE FUNCTION all_moved(name text, there bigint, expected bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF there <> expected THEN
+        RAISE EXCEPTION 'only % of % rows of % are there', there, expected, name;
+    END IF;
+    RETURN true;
+END $$;
+
 -- What has ended stays ended, also for a writer with a fault in it.
 CREATE FUNCTION refuse_second_end() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,7 +1,8 @@
 """Records into rows: everything one batch changed, as one statement, which is one transaction and one round trip.
 
 The statement locks the row of the epoch, sets synchronous_commit for its own commit, and writes only where the epoch is
-still the writer's. Each table's rows travel as one array per column.
+still the writer's. Each table's rows travel as one array per column. What should move must be there: a row that is
+not fails the statement, and with it everything else that the batch would write.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 from typing import Any
+
+import asyncpg
 
 from plm.domain.books import Books
 from plm.domain.chain import Entry
@@ -65,8 +68,12 @@ class _Move:
         )
         return (
             f"move_{self.name} AS (UPDATE {self.name} o SET {updates} FROM {_rows(self.columns, places)}"  # noqa: S608 - names are ours
-            f" WHERE {key} AND EXISTS (SELECT FROM fence))"
+            f" WHERE {key} AND EXISTS (SELECT FROM fence) RETURNING 1)"
         )
+
+    def check(self, place: int) -> str:
+        """True, or an error of the whole statement. `place` is that of the first key's array."""
+        return f"all_moved('{self.name}', (SELECT count(*) FROM move_{self.name}), cardinality(${place}))"  # noqa: S608 - names are ours
 
 
 def _rows(columns: tuple[tuple[str, str], ...], places: Iterator[int]) -> str:
@@ -136,8 +143,16 @@ _VERSIONS = _Move("links", (("from_node", "text"), ("to_node", "text"), ("versio
 _OUTBOX = _Table("outbox", (("subject", "text"), ("payload", "bytea")))
 
 
-class Fenced(Exception):
-    """Another writer has taken over: this one must not commit any more."""
+class NotWritten(Exception):
+    """Nothing of the batch was written, and its writer must not go on with the books it has."""
+
+
+class Fenced(NotWritten):
+    """Another writer has taken over."""
+
+
+class Astray(NotWritten):
+    """The rows are not what the books say: the database itself refused the batch."""
 
 
 async def commit(
@@ -148,21 +163,36 @@ async def commit(
     *,
     epoch: int,
 ) -> None:
-    """Write what the batch changed. Returns once it is on disk. Raises Fenced, and then nothing was written."""
+    """Write what the batch changed. Returns once it is on disk. Raises NotWritten, and then nothing was.
+
+    Any other error leaves open whether it was.
+    """
     batches = [(table, records) for table, records in _batches(books, entries, messages) if records]
     statement = _statement(tuple(table for table, _ in batches))
     arrays = [list(column) for _, records in batches for column in zip(*records, strict=True)]
-    if not await connection.fetchval(statement, epoch, *arrays):
+    try:
+        is_leading = await connection.fetchval(statement, epoch, *arrays)
+    except (asyncpg.RaiseError, asyncpg.IntegrityConstraintViolationError) as error:
+        # Rules of the tables: they speak before the commit, so it has not happened.
+        raise Astray(str(error)) from error
+    if not is_leading:
         raise Fenced
 
 
 @lru_cache
 def _statement(tables: tuple[_Table | _Move, ...]) -> str:
-    places = count(2)
-    writes = [table.statement(places) for table in tables]
+    place, writes, checks = 2, [], []
+    for table in tables:
+        writes.append(table.statement(count(place)))
+        if isinstance(table, _Move):
+            checks.append(table.check(place))
+        place += len(table.columns)
     if _ENTRIES in tables:
         writes.append(_TRANSFERS)
-    return f"WITH {', '.join((_FENCE, *writes))} SELECT EXISTS (SELECT FROM fence)"  # noqa: S608 - as above
+    # A writer that was fenced off moved nothing, and that is no fault of the rows.
+    is_leading = "EXISTS (SELECT FROM fence)"
+    outcome = f"CASE WHEN {is_leading} THEN {' AND '.join(['true', *checks])} ELSE false END"
+    return f"WITH {', '.join((_FENCE, *writes))} SELECT {outcome}"
 
 
 def _batches(

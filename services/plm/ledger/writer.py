@@ -109,7 +109,7 @@ class Writer:
         while True:
             try:
                 await self._lead()
-            except (Unavailable, committing.Fenced, asyncpg.PostgresError, *LOST) as error:
+            except (Unavailable, committing.NotWritten, asyncpg.PostgresError, *LOST) as error:
                 log.warning("Lost the lead", reason=repr(error))
             finally:
                 self._leads = False
@@ -143,7 +143,7 @@ class Writer:
             decided = self._decide(term, asks)
             if term.books.changes:
                 await self._commit(term)
-        except committing.Fenced:
+        except committing.NotWritten:
             _fail(asks, effect_unknown=False)
             raise
         except BaseException:
