@@ -211,7 +211,7 @@ async def open_api(
     except (OSError, ssl.SSLError) as error:
         raise KitError(
             f"the CA file {credentials.ca_file} cannot be used: {error}",
-            "plm up (it writes the file anew)",
+            "plm stack outputs (write its caBundle into that file)",
             ExitCode.UNFIT_ENVIRONMENT,
         ) from None
     limits = httpx.Limits(

@@ -1,4 +1,4 @@
-"""Who `plm` is towards the gateway: address, key and CA, written by `plm up` into the state folder."""
+"""Who `plm` is towards the gateway: address, key and CA, written into the state folder when the stack is made."""
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Credentials:
 
 
 def load_credentials(path: Path) -> Credentials:
-    """What `plm up` wrote. Raises KitError when it is not there or cannot be read."""
+    """What `plm stack init` wrote. Raises KitError when it is not there or cannot be read."""
     try:
         found = json.loads(path.read_text())
         return Credentials(found["apiUrl"], found["apiKey"], Path(found["caFile"]))
@@ -33,6 +33,6 @@ def load_credentials(path: Path) -> Credentials:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KitError(
             f"{path} cannot be read: {error}",
-            "plm up (it writes the file anew)",
+            "restore it from a backup: the key in it stands nowhere else",
             ExitCode.UNFIT_ENVIRONMENT,
         ) from None

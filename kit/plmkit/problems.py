@@ -23,7 +23,7 @@ _CURES: dict[str, str] = {
     Code.UNKNOWN_NODE: "kubectl get meshnodes -n plm",
     Code.INSUFFICIENT_FUNDS: "pay less, or raise liquidityVolume of the link: kubectl edit meshnode -n plm",
     Code.SAME_NODE: "name two different nodes",
-    Code.UNAUTHENTICATED: "plm up (it writes the credentials anew)",
+    Code.UNAUTHENTICATED: "name this platform's own installation with PLM_STATE_DIR: its credentials.json has the key",
     Code.FORBIDDEN: "use a key whose client may pay from this node",
     Code.DEBUG_DISABLED: "set plm:debugEnabled to true in the stack and run plm up",
     Code.KEY_REUSED: "use another --key, or repeat the first request exactly",
