@@ -2,12 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from support.waiting import wait_until
 
 KUBECTL = """#!/bin/sh
 case "$*" in
@@ -18,6 +20,7 @@ case "$*" in
 *) echo "$*" > "$PLM_STATE_DIR/asked"
    echo '[pod/gateway-1/gateway] {"message": "Closed an attempt"}'
    echo '[pod/gateway-2/gateway] a line] with / and ['
+   case "$*" in *--tail=7*) echo $$ > "$PLM_STATE_DIR/pid"; exec sleep 1000 ;; esac
    exit "${LOGS_EXIT:-0}" ;;
 esac
 """
@@ -26,18 +29,21 @@ Plm = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def plm_logs(tmp_path: Path) -> Plm:
+def environment(tmp_path: Path) -> Mapping[str, str]:
     binary = tmp_path / "tools" / "bin" / "kubectl"
     binary.parent.mkdir(parents=True)
     binary.write_text(KUBECTL)
     binary.chmod(0o755)
     (tmp_path / "kubeconfig").touch()
-    places = {"PLM_CACHE_DIR": str(tmp_path), "PLM_STATE_DIR": str(tmp_path)}
+    return {**os.environ, "PLM_CACHE_DIR": str(tmp_path), "PLM_STATE_DIR": str(tmp_path)}
 
+
+@pytest.fixture
+def plm_logs(environment: Mapping[str, str]) -> Plm:
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "plmkit", "logs", *arguments],
-            env={**os.environ, **places, **more},
+            env={**environment, **more},
             capture_output=True,
             text=True,
             check=False,
@@ -83,3 +89,22 @@ def test_json_is_an_object_for_each_line(plm_logs: Plm) -> None:
 @pytest.mark.parametrize("output", ["text", "json"])
 def test_a_kubectl_that_fails_is_a_failed_check(plm_logs: Plm, output: str) -> None:
     assert plm_logs("gateway", "-o", output, LOGS_EXIT="1").returncode == 1
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_whoever_stops_following_leaves_no_kubectl_behind(
+    environment: Mapping[str, str], tmp_path: Path, output: str
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "plmkit", "logs", "gateway", "-f", "--tail", "7", "-o", output],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    pid = tmp_path / "pid"
+    wait_until(lambda: pid.exists() and pid.read_text().endswith("\n"), 30, "kubectl follows")
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert len(said.splitlines()) == 2
+    wait_until(lambda: not Path("/proc", pid.read_text().strip()).exists(), 10, "kubectl ended")
