@@ -8,6 +8,8 @@ UV_VERSION := 0.13.8
 UV := .venv/bin/uv
 PLM := .venv/bin/plm
 PYTEST := .venv/bin/python -m pytest
+# What an image installs: the lock, cut down to its extras.
+EXPORT := $(UV) export --frozen --quiet --no-dev --no-emit-project --no-header --no-annotate
 
 .PHONY: help up down status demo test check bench images generate fmt clean
 
@@ -53,6 +55,8 @@ generate: .venv/.synced ## Write all generated files anew
 	@.venv/bin/python -m plmkit.mesh_values
 	@.venv/bin/python -m plmop.crds
 	@.venv/bin/python -m plm.gateway.openapi
+	@$(EXPORT) --extra migrate --extra ledger --extra node --extra gateway -o images/services/requirements.txt
+	@$(EXPORT) --extra operator -o images/operator/requirements.txt
 
 fmt: .venv/.synced ## Format the code
 	@.venv/bin/ruff check --fix --quiet . || true
