@@ -39,6 +39,9 @@ CREATE TABLE entries (
 );
 CREATE INDEX entries_debit ON entries (debit, seq);
 CREATE INDEX entries_credit ON entries (credit, seq);
+-- A hold is taken once and ends once, posted or voided. What moves at once is in neither index, and costs nothing here.
+CREATE UNIQUE INDEX entries_held_once ON entries (transfer_id) WHERE kind = 'hold';
+CREATE UNIQUE INDEX entries_ended_once ON entries (transfer_id) WHERE kind IN ('post', 'void');
 COMMENT ON TABLE entries IS 'One hash chain; see plm.domain.chain. Rows are never updated or deleted.';
 
 CREATE TABLE transfers (

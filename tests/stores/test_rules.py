@@ -2,6 +2,7 @@
 
 import asyncpg
 import pytest
+from plm.domain.orders import CloseOrder
 from support import demo_mesh
 from support.ledgers import Database, ask_all, leading_writer, run
 
@@ -98,3 +99,26 @@ async def test_what_has_ended_stays_ended_also_for_a_writer_with_a_fault(
         await ask_all(writer, [*demo_mesh.founding(), *demo_mesh.whole_payment("p")])
     with pytest.raises(error):
         await run(database.ledger, statement)
+
+
+_COPY = """
+INSERT INTO entries
+SELECT (SELECT max(seq) + 1 FROM entries), decode(repeat('ee', 32), 'hex'), hash, version, transfer_id, $1, debit,
+    credit, amount, currency, ref, created_at_ms, epoch
+FROM entries WHERE seq = (SELECT min(seq) FROM entries WHERE kind = $2)
+"""
+
+
+@pytest.mark.parametrize("ended", ["post", "void"])
+@pytest.mark.parametrize("again", ["hold", "post", "void"])
+async def test_the_chain_takes_a_hold_once_and_ends_it_once(
+    database: Database, ended: str, again: str
+) -> None:
+    """Whatever a writer believes: no money is set aside, moved or given back twice under one hold's id."""
+    last = demo_mesh.post_order("p") if ended == "post" else CloseOrder("p", 1, "given up")
+    async with leading_writer(database.ledger) as writer:
+        course = [*demo_mesh.whole_payment("p")[:4], last]
+        await ask_all(writer, [*demo_mesh.founding(), *course])
+    with pytest.raises(asyncpg.UniqueViolationError, match=r"entries_(held|ended)_once"):
+        await run(database.ledger, _COPY, again, "hold")
+    await run(database.ledger, _COPY, "transfer", "fund")

@@ -65,7 +65,7 @@ FROM entries o WHERE (e.seq, o.seq) IN ((7, 16), (16, 7))
         (["DELETE FROM entries WHERE seq = 10"], {FindingKind.GAP: 11}),
         (["DELETE FROM entries WHERE seq = 1"], {FindingKind.GAP: 2}),
         (["DELETE FROM entries WHERE seq BETWEEN 5 AND 8"], {FindingKind.GAP: 9}),
-        ([_SWAP], {FindingKind.ALTERED: 7}),
+        (["DROP INDEX entries_held_once, entries_ended_once", _SWAP], {FindingKind.ALTERED: 7}),
         (["DELETE FROM entries WHERE seq > 20"], {FindingKind.TRUNCATED: 21}),
         (["DELETE FROM entries"], {FindingKind.TRUNCATED: 1}),
         (["UPDATE accounts SET posted = posted + 1 WHERE account_id = 'link/a/b'"], MONEY),
