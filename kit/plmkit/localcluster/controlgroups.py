@@ -44,21 +44,22 @@ def create() -> Path:
 
 def members() -> set[int]:
     """Every process of the cluster, whoever started it."""
-    found: set[int] = set()
-    for root in hierarchies(_MOUNTS.read_text()):
-        for procs in (root / CONTROL_GROUP).rglob("cgroup.procs"):
-            with suppress(OSError):
-                found |= {int(pid) for pid in procs.read_text().split()}
-    return found
+    roots = hierarchies(_MOUNTS.read_text())
+    return {pid for root in roots for pid in _processes_in(root / CONTROL_GROUP)}
 
 
 def container_members() -> set[int]:
     """Processes inside containers."""
+    root = tracking(hierarchies(_MOUNTS.read_text()))
+    return _processes_in(root / CONTROL_GROUP / "kubepods")
+
+
+def _processes_in(group: Path) -> set[int]:
+    # Not rglob: it gives up on a group that is removed while it looks, and this is called while they are.
     found: set[int] = set()
-    root = tracking(hierarchies(_MOUNTS.read_text())) / CONTROL_GROUP / "kubepods"
-    for procs in root.rglob("cgroup.procs"):
+    for folder, _, _ in os.walk(group):
         with suppress(OSError):
-            found |= {int(pid) for pid in procs.read_text().split()}
+            found |= {int(pid) for pid in Path(folder, "cgroup.procs").read_text().split()}
     return found
 
 
@@ -69,7 +70,8 @@ def kill_members() -> None:
         processes.kill(pids)
         if time.monotonic() > deadline:
             raise KitError(
-                f"processes {sorted(pids)} do not end", "ps -o pid,stat,args; then plm down again"
+                f"processes {sorted(pids)} do not end",
+                f"ps -o pid,stat,args {' '.join(map(str, sorted(pids)))}; then plm down again",
             )
         time.sleep(0.02)
 
@@ -89,9 +91,12 @@ def _remove_group(folder: Path) -> None:
             folder.rmdir()
         except FileNotFoundError:
             return
-        except OSError:
+        except OSError as error:
             if time.monotonic() > deadline:
-                raise
+                raise KitError(
+                    f"control group {folder} cannot be removed: {error.strerror}",
+                    f"cat {folder}/cgroup.procs; then plm down again",
+                ) from error
             time.sleep(0.02)
         else:
             return
