@@ -75,13 +75,15 @@ def parse_record(text: str) -> ProcessRecord | None:
         stat = parse_stat(lines[2])
     except (IndexError, ValueError):
         return None
+    if not text.endswith("\n"):
+        return None  # the start time may be half of one
     return ProcessRecord(stat.pid, stat.start_ticks, lines[0], lines[1])
 
 
 def read_record(path: Path) -> ProcessRecord | None:
     """The record at this path; None where there is none or none that can be read."""
     try:
-        return parse_record(path.read_text())
+        return parse_record(path.read_text(errors="replace"))
     except FileNotFoundError:
         return None
 
@@ -103,7 +105,8 @@ def is_alive(record: ProcessRecord) -> bool:
     if record.boot != boot_id():
         return False
     try:
-        stat = parse_stat((_PROC / str(record.pid) / "stat").read_text())
+        # Whoever has that number now may have any bytes for a name.
+        stat = parse_stat((_PROC / str(record.pid) / "stat").read_text(errors="replace"))
     except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.start_ticks == record.start_ticks and stat.state not in "ZX"
@@ -154,7 +157,10 @@ def kill(pids: Iterable[int]) -> None:
 
 
 def _open(record: ProcessRecord) -> int | None:
-    # The descriptor is opened first and the identity checked after: what it points at can then not be replaced.
+    # Checked before, since the number may be a thread's by now, of which there is no descriptor. Checked again after:
+    # what the descriptor points at can then not be replaced.
+    if not is_alive(record):
+        return None
     try:
         handle = os.pidfd_open(record.pid)
     except ProcessLookupError:
