@@ -5,6 +5,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from plmkit.console import KitError
+
 _SYSCTLS = Path("/proc/sys")
 # The kubelet sets these; nobody puts them back but us.
 CHANGED_BY_KUBELET = (
@@ -20,14 +22,29 @@ _MODULES = ("overlay", "br_netfilter", "nf_conntrack", "veth")
 
 def read_settings() -> dict[str, str]:
     """The values that are in force, by name; names this kernel lacks are left out."""
-    files = {name: _SYSCTLS / name.replace(".", "/") for name in CHANGED_BY_KUBELET}
+    files = {name: _file(name) for name in CHANGED_BY_KUBELET}
     return {name: file.read_text().strip() for name, file in files.items() if file.exists()}
 
 
 def restore_settings(settings: Mapping[str, str]) -> None:
-    """Put back what `read_settings` gave."""
-    for name, value in settings.items():
-        (_SYSCTLS / name.replace(".", "/")).write_text(value)
+    """Put back what `read_settings` gave. What has not changed is not touched: it may be read-only here."""
+    now = read_settings()
+    changed = {name: value for name, value in settings.items() if now.get(name, value) != value}
+    refused = {}
+    for name, value in changed.items():
+        try:
+            _file(name).write_text(value)
+        except OSError as error:
+            refused[name] = f"{name} ({error.strerror})"
+    if refused:
+        raise KitError(
+            f"the kernel does not take back {', '.join(refused.values())}",
+            "sysctl -w " + " ".join(f"{name}={settings[name]}" for name in refused),
+        )
+
+
+def _file(name: str) -> Path:
+    return _SYSCTLS / name.replace(".", "/")
 
 
 def load_modules() -> None:
