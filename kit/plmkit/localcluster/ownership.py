@@ -4,10 +4,12 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
+
+from plmkit.console import ExitCode, KitError
 
 _FOLDER = Path("/run/plm")
 RECORD = _FOLDER / "cluster.json"
@@ -27,11 +29,13 @@ class Ownership:
 def locked() -> Iterator[None]:
     """Only one command at a time starts or stops the cluster; others wait."""
     while True:
-        _FOLDER.mkdir(mode=0o700, exist_ok=True)
         try:
+            _FOLDER.mkdir(mode=0o700, exist_ok=True)
             lock = _LOCK.open("w")
-        except FileNotFoundError:  # the holder before us just removed the folder
+        except (FileNotFoundError, FileExistsError):  # the holder before us just removed the folder
             continue
+        except PermissionError:
+            raise _not_ours() from None
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if _is_still_the_lock(lock):
@@ -48,11 +52,21 @@ def _is_still_the_lock(lock: IO[str]) -> bool:
 
 
 def read() -> Ownership | None:
-    """Who holds the machine; None for nobody."""
+    """Who holds the machine; None for nobody. Raises KitError for whoever may not know."""
     try:
         return Ownership(**json.loads(RECORD.read_text()))
     except FileNotFoundError:
         return None
+    except PermissionError:
+        raise _not_ours() from None
+
+
+def _not_ours() -> KitError:
+    return KitError(
+        "the embedded cluster of this machine is root's",
+        "sudo, or --context NAME for another cluster",
+        ExitCode.UNFIT_ENVIRONMENT,
+    )
 
 
 def write(ownership: Ownership) -> None:
@@ -72,5 +86,6 @@ def clear() -> None:
     clear_record()
     for file in (RECORD.with_suffix(".new"), _LOCK):
         file.unlink(missing_ok=True)
-    if _FOLDER.exists() and not any(_FOLDER.iterdir()):
+    # The next one may have put its lock there already.
+    with suppress(OSError):
         _FOLDER.rmdir()
