@@ -15,6 +15,8 @@ from plmkit.localcluster.layout import Layout
 from plmkit.localcluster.rendering import OwnImages
 
 _NAMESPACE = "k8s.io"
+# One that hangs, stopped or starved, is as good as none.
+_ANSWER_WITHIN_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,7 @@ class Task:
 
 def ctr(layout: Layout, *arguments: str) -> str:
     """Run `ctr` in Kubernetes' namespace and give its output."""
-    command = ["ctr", "--address", str(layout.containerd_socket), "--namespace", _NAMESPACE]
-    done = subprocess.run([*command, *arguments], check=False, capture_output=True, text=True)
+    done = subprocess.run(_command(layout, *arguments), check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise KitError(f"ctr {' '.join(arguments[:3])}: {done.stderr.strip()}", "plm status")
     return done.stdout
@@ -43,10 +44,20 @@ def answers(layout: Layout) -> bool:
     except OSError:
         return False
     try:
-        ctr(layout, "version")
-    except KitError:
+        done = subprocess.run(
+            _command(layout, "version"),
+            check=False,
+            capture_output=True,
+            timeout=_ANSWER_WITHIN_S,
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
         return False
-    return True
+    return done.returncode == 0
+
+
+def _command(layout: Layout, *arguments: str) -> list[str]:
+    address = str(layout.containerd_socket)
+    return ["ctr", "--address", address, "--namespace", _NAMESPACE, *arguments]
 
 
 def parse_tasks(listing: str) -> list[Task]:

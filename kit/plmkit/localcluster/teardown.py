@@ -1,6 +1,7 @@
 """Going down: end processes, free mounts, network, control groups and settings. Works on any remains, also on none."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -34,6 +35,11 @@ _STRAY_FOLDERS = (
     "/var/lib/cni",
     "/var/log/containers",
 )
+_MOUNTS = Path("/proc/self/mounts")
+_NAMESPACES = Path("/run/netns")
+_CONTAINER_LOGS = Path("/var/log/containers")
+_PLUGIN_RESULTS = Path("/var/lib/cni/results")
+_OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def stop(layout: Layout, owner: ownership.Ownership | None) -> None:
@@ -49,9 +55,9 @@ def stop(layout: Layout, owner: ownership.Ownership | None) -> None:
     network.down()
     controlgroups.remove()
     if owner is not None:
-        kernel.restore_settings(owner.settings)
         if not owner.namespaces_folder_existed:
             _remove_namespaces_folder()
+        kernel.restore_settings(owner.settings)
 
 
 def remove_data(layout: Layout) -> None:
@@ -70,14 +76,15 @@ def _end_containers(layout: Layout) -> None:
     """Ask the first process of every container to end, then kill; then let containerd forget them."""
     if not containers.answers(layout):
         return
-    tasks = containers.running(layout)
-    for task in tasks:
-        with suppress(ProcessLookupError):
-            os.kill(task.pid, 15)
-    _wait_until_gone(_CONTAINER_PATIENCE_S)
-    processes.kill(controlgroups.container_members())
-    _wait_until_gone(_CONTAINER_PATIENCE_S)
-    containers.forget_all(layout)
+    # A containerd that dies meanwhile is none to ask: the control group tells who is left to kill.
+    with suppress(KitError):
+        for task in containers.running(layout):
+            with suppress(ProcessLookupError):
+                os.kill(task.pid, 15)
+        _wait_until_gone(_CONTAINER_PATIENCE_S)
+        processes.kill(controlgroups.container_members())
+        _wait_until_gone(_CONTAINER_PATIENCE_S)
+        containers.forget_all(layout)
 
 
 def _wait_until_gone(patience_s: float) -> None:
@@ -88,25 +95,30 @@ def _wait_until_gone(patience_s: float) -> None:
 
 def mount_points(mounts: str, layout: Layout) -> list[str]:
     """Our mount points in a mount table, the innermost first: all under the state folder, and the pods' namespaces."""
-    points = [line.split(" ")[1].encode().decode("unicode_escape") for line in mounts.splitlines()]
+    # The table writes spaces and the like as octal numbers, and everything else as it is.
+    points = [_OCTAL.sub(_character, line.split(" ")[1]) for line in mounts.splitlines()]
     prefixes = (f"{layout.cluster}/", "/run/netns/cni-", "/var/run/netns/cni-")
     return [point for point in reversed(points) if point.startswith(prefixes)]
 
 
+def _character(octal: re.Match[str]) -> str:
+    return chr(int(octal.group(1), 8))
+
+
 def _unmount(layout: Layout) -> None:
-    for point in mount_points(Path("/proc/self/mounts").read_text(), layout):
+    for point in mount_points(_MOUNTS.read_text(), layout):
         done = subprocess.run(["umount", point], check=False, capture_output=True, text=True)
         if done.returncode != 0 and "not mounted" not in done.stderr:
             raise KitError(f"umount {point}: {done.stderr.strip()}", f"fuser -vm {point}")
-    for file in Path("/run/netns").glob("cni-*"):
+    for file in _NAMESPACES.glob("cni-*"):
         file.unlink()
 
 
 def _remove_strays(layout: Layout) -> None:
     for file in (*_STRAY_FILES, *_shim_sockets(layout), *_plugin_results()):
         Path(file).unlink(missing_ok=True)
-    for link in Path("/var/log/containers").glob("*.log"):
-        if str(link.readlink()).startswith(str(layout.pod_logs)):
+    for link in _CONTAINER_LOGS.glob("*.log"):
+        if link.is_symlink() and link.readlink().is_relative_to(layout.pod_logs):
             link.unlink()
     for folder in _STRAY_FOLDERS:
         with suppress(OSError):
@@ -116,23 +128,22 @@ def _remove_strays(layout: Layout) -> None:
 def _shim_sockets(layout: Layout) -> list[str]:
     # A killed shim leaves its socket, whose name is a hash; the task's folder tells it.
     files = layout.containerd_state.glob("io.containerd.runtime.v2.task/*/*/address")
-    return [file.read_text().removeprefix("unix://") for file in files]
+    sockets = [file.read_text().removeprefix("unix://") for file in files]
+    return [path for path in sockets if path]
 
 
 def _plugin_results() -> list[str]:
     # The network plugins' library keeps a result for each pod, which only an orderly end removes.
     prefix, suffix = f"{CNI_NETWORK}-", "-eth0"
-    results = Path("/var/lib/cni/results")
-    ours = [file.name for file in results.glob(f"{prefix}*{suffix}")]
+    ours = [file.name for file in _PLUGIN_RESULTS.glob(f"{prefix}*{suffix}")]
     ids = [name.removeprefix(prefix).removesuffix(suffix) for name in ours]
     names = ours + [f"cni-loopback-{container}-lo" for container in ids]
-    return [str(results / name) for name in names]
+    return [str(_PLUGIN_RESULTS / name) for name in names]
 
 
 def _remove_namespaces_folder() -> None:
-    folder = Path("/run/netns")
-    if not folder.exists() or any(folder.iterdir()):
+    if not _NAMESPACES.exists() or any(_NAMESPACES.iterdir()):
         return
-    subprocess.run(["umount", str(folder)], check=False, capture_output=True)
+    subprocess.run(["umount", str(_NAMESPACES)], check=False, capture_output=True)
     with suppress(OSError):
-        folder.rmdir()
+        _NAMESPACES.rmdir()

@@ -1,0 +1,258 @@
+"""Going down: in an order in which nothing starts again, nothing is lost and nothing of others is touched."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plmkit.console import KitError
+from plmkit.localcluster import containers, controlgroups, kernel, network, processes, teardown
+from plmkit.localcluster.containers import Task
+from plmkit.localcluster.daemons import daemons
+from plmkit.localcluster.layout import Layout
+from plmkit.localcluster.ownership import Ownership
+from support.programs import put
+
+OWNER = Ownership("/state", {"kernel.panic": "0"}, namespaces_folder_existed=False)
+STAT = "7 (sh) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 99 20 21"
+
+
+class Machine:
+    """Stands in for everything that a teardown acts on, and writes down the order."""
+
+    def __init__(self, layout: Layout, folder: Path) -> None:
+        self.layout = layout
+        self.folder = folder
+        self.done: list[str] = []
+        self.containerd_answers = True
+        self.containerd_dies = False
+
+    def put_in_place(self, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(processes, "stop", self.stop)
+        patch.setattr(processes, "kill", lambda _pids: self.done.append("kill containers"))
+        patch.setattr(containers, "answers", lambda _layout: self.containerd_answers)
+        patch.setattr(containers, "running", self.running)
+        patch.setattr(containers, "forget_all", lambda _layout: self.done.append("forget"))
+        patch.setattr(controlgroups, "container_members", set[int])
+        patch.setattr(controlgroups, "kill_members", lambda: self.done.append("kill group"))
+        patch.setattr(controlgroups, "remove", lambda: self.done.append("remove group"))
+        patch.setattr(network, "down", self.network_down)
+        patch.setattr(kernel, "restore_settings", lambda _settings: self.done.append("settings"))
+        put(self.folder / "programs", "umount", f'echo "$*" >> {self.folder}/unmounted')
+        patch.setenv("PATH", f"{self.folder / 'programs'}:/usr/bin:/bin")
+        patch.setattr(teardown, "_MOUNTS", self.file("mounts", ""))
+        patch.setattr(teardown, "_NAMESPACES", self.folder / "netns")
+        patch.setattr(teardown, "_CONTAINER_LOGS", self.folder / "logs")
+        patch.setattr(teardown, "_PLUGIN_RESULTS", self.folder / "results")
+        patch.setattr(teardown, "_STRAY_FILES", (str(self.folder / "stray" / "kubelet.sock"),))
+        patch.setattr(teardown, "_STRAY_FOLDERS", (str(self.folder / "stray"),))
+
+    def file(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    @property
+    def unmounted(self) -> list[str]:
+        path = self.folder / "unmounted"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def record(self, daemon: str) -> None:
+        path = self.layout.record(daemon)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"boot\n{daemon}\n{STAT}\n")
+
+    def stop(self, records: Iterable[processes.ProcessRecord], *, patience_s: float) -> None:
+        self.done += [f"stop {record.fingerprint}" for record in records]
+
+    def running(self, _layout: Layout) -> list[Task]:
+        self.done.append("ask containers")
+        if self.containerd_dies:
+            raise KitError("ctr tasks ls: connection refused", "plm status")
+        return []
+
+    def network_down(self) -> None:
+        kept = [folder for folder in (self.layout.run, self.layout.addresses) if folder.exists()]
+        self.done.append("network, records first" if not kept else "network, records kept")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine(Layout(tmp_path / "state"), tmp_path / "machine")
+    made.put_in_place(monkeypatch)
+    return made
+
+
+def test_who_starts_others_goes_first_and_settings_come_back_last(machine: Machine) -> None:
+    names = [daemon.name for daemon in daemons(machine.layout, Path("/tools"))]
+    for name in names:
+        machine.record(name)
+    teardown.stop(machine.layout, OWNER)
+    stopped = [step.removeprefix("stop ") for step in machine.done if step.startswith("stop ")]
+    assert sorted(stopped) == sorted(names), "a daemon that nobody stops"
+    # containerd ends the containers, and the policies hold until none is left to be held.
+    assert stopped[-1] == "containerd"
+    order = [step for step in machine.done if not step.startswith("stop ")]
+    assert order == [
+        "ask containers",
+        "kill containers",
+        "forget",
+        "kill group",
+        "network, records first",
+        "remove group",
+        "settings",
+    ]
+    asked = machine.done.index("ask containers")
+    assert max(map(machine.done.index, ("stop kubelet", "stop plm-localpath"))) < asked
+    assert asked < min(map(machine.done.index, ("stop containerd", "stop plm-netpol")))
+
+
+def test_nothing_at_all_is_brought_down_without_complaint(machine: Machine) -> None:
+    machine.containerd_answers = False
+    teardown.stop(machine.layout, None)
+    teardown.stop(machine.layout, None)
+    assert machine.done == ["kill group", "network, records first", "remove group"] * 2
+
+
+def test_a_containerd_that_dies_meanwhile_stops_nothing(machine: Machine) -> None:
+    machine.containerd_dies = True
+    teardown.stop(machine.layout, OWNER)
+    assert machine.done[0] == "ask containers"
+    assert machine.done[-1] == "settings"
+
+
+def test_data_stays_and_what_must_not_outlive_the_pods_goes(machine: Machine) -> None:
+    layout = machine.layout
+    gone = (layout.addresses, layout.containerd_state, layout.run)
+    kept = (layout.etcd, layout.volumes, layout.certificates, layout.containerd_root, layout.logs)
+    for folder in (*gone, *kept):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    teardown.stop(layout, OWNER)
+    assert [folder for folder in gone if folder.exists()] == []
+    assert [folder for folder in kept if not (folder / "file").exists()] == []
+
+
+def test_a_purge_leaves_what_is_not_the_cluster_s(machine: Machine) -> None:
+    machine.layout.etcd.mkdir(parents=True)
+    machine.layout.admin_kubeconfig.touch()
+    (machine.layout.state / "passphrase").touch()
+    for _ in range(2):
+        teardown.remove_data(machine.layout)
+    assert [path.name for path in machine.layout.state.iterdir()] == ["passphrase"]
+
+
+def test_mount_points_are_ours_the_innermost_first() -> None:
+    layout = Layout(Path("/home/Jörg Weg/plm"))
+    table = (
+        "tmpfs /run tmpfs rw 0 0\n"
+        "tmpfs /home/Jörg\\040Weg/plm/cluster/kubelet/pods/1/token tmpfs rw 0 0\n"
+        "overlay /home/Jörg\\040Weg/plm/cluster/kubelet/pods/1/token/inner overlay rw 0 0\n"
+        "tmpfs /home/Jörg\\040Weg/plm/clusters tmpfs rw 0 0\n"
+        "nsfs /run/netns/cni-1 nsfs rw 0 0\n"
+        "nsfs /run/netns/theirs nsfs rw 0 0\n"
+        "tmpfs /home/Jörg\\040Weg/plm/cluster/a\\134b tmpfs rw 0 0\n"
+    )
+    assert teardown.mount_points(table, layout) == [
+        "/home/Jörg Weg/plm/cluster/a\\b",
+        "/run/netns/cni-1",
+        "/home/Jörg Weg/plm/cluster/kubelet/pods/1/token/inner",
+        "/home/Jörg Weg/plm/cluster/kubelet/pods/1/token",
+    ]
+
+
+def test_what_is_still_mounted_is_freed_before_data_could_be_removed(machine: Machine) -> None:
+    point = machine.layout.kubelet / "pods" / "token"
+    machine.file("mounts", f"tmpfs {point} tmpfs rw 0 0\ntmpfs /elsewhere tmpfs rw 0 0\n")
+    teardown.stop(machine.layout, None)
+    assert machine.unmounted == [str(point)]
+    put(machine.folder / "programs", "umount", "echo 'umount: x: not mounted.' >&2; exit 32")
+    teardown.stop(machine.layout, None)
+    put(machine.folder / "programs", "umount", "echo 'target is busy' >&2; exit 32")
+    with pytest.raises(KitError, match="target is busy") as failed:
+        teardown.stop(machine.layout, None)
+    assert failed.value.cure == f"fuser -vm {point}"
+
+
+def test_logs_of_our_containers_go_and_those_of_others_stay(machine: Machine) -> None:
+    logs = machine.folder / "logs"
+    logs.mkdir(parents=True)
+    (logs / "ours.log").symlink_to(machine.layout.pod_logs / "pod" / "0.log")
+    (logs / "theirs.log").symlink_to("/var/log/pods/pod/0.log")
+    (logs / "file.log").write_text("no link at all")
+    teardown.stop(machine.layout, OWNER)
+    assert sorted(path.name for path in logs.iterdir()) == ["file.log", "theirs.log"]
+
+
+def test_sockets_of_killed_shims_and_results_of_our_network_go(machine: Machine) -> None:
+    socket = machine.file("s/1234", "")
+    tasks = machine.layout.containerd_state / "io.containerd.runtime.v2.task" / "k8s.io"
+    for name, text in (("one", f"unix://{socket}"), ("torn", "")):
+        (tasks / name).mkdir(parents=True)
+        (tasks / name / "address").write_text(text)
+    ours = [
+        machine.file(f"results/{name}", "{}")
+        for name in ("plm-embedded-abc-eth0", "cni-loopback-abc-lo")
+    ]
+    theirs = machine.file("results/cni-loopback-xyz-lo", "{}")
+    stray = machine.file("stray/kubelet.sock", "")
+    teardown.stop(machine.layout, OWNER)
+    assert [path for path in (socket, *ours, stray, stray.parent) if path.exists()] == []
+    assert theirs.exists()
+
+
+def test_folders_that_others_use_too_stay(machine: Machine) -> None:
+    theirs = machine.file("stray/theirs", "")
+    teardown.stop(machine.layout, OWNER)
+    assert theirs.exists()
+
+
+@pytest.mark.parametrize(
+    ("existed", "others", "left"), [(False, False, False), (False, True, True), (True, False, True)]
+)
+def test_the_namespaces_folder_goes_if_we_made_it_and_nobody_else_is_in_it(
+    machine: Machine, *, existed: bool, others: bool, left: bool
+) -> None:
+    folder = machine.folder / "netns"
+    folder.mkdir(parents=True)
+    (folder / "cni-of-a-pod").touch()
+    if others:
+        (folder / "theirs").touch()
+    teardown.stop(machine.layout, Ownership("/state", {}, namespaces_folder_existed=existed))
+    assert folder.exists() == left
+    assert [path.name for path in folder.glob("cni-*")] == []
+    # Unmounted with others in it, it would hide theirs.
+    assert machine.unmounted == ([] if left else [str(folder)])
+
+
+def test_settings_that_cannot_be_put_back_end_a_teardown_and_not_before(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_settings: Any) -> None:
+        raise KitError("the kernel does not take back kernel.panic", "sysctl -w kernel.panic=0")
+
+    monkeypatch.setattr(kernel, "restore_settings", refuse)
+    (machine.folder / "netns").mkdir(parents=True)
+    with pytest.raises(KitError, match="does not take back"):
+        teardown.stop(machine.layout, OWNER)
+    assert machine.done[-1] == "remove group"
+    assert not (machine.folder / "netns").exists()
+
+
+def test_first_processes_of_containers_are_asked_before_they_are_killed(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def kill(pid: int, number: int) -> None:
+        asked.append((pid, number))
+        raise ProcessLookupError  # it was faster
+
+    monkeypatch.setattr(os, "kill", kill)
+    tasks = [Task("one", 11, "RUNNING"), Task("two", 12, "RUNNING")]
+    monkeypatch.setattr(containers, "running", lambda _layout: tasks)
+    teardown.stop(machine.layout, OWNER)
+    assert asked == [(11, 15), (12, 15)]
+    assert machine.done[:2] == ["kill containers", "forget"]
