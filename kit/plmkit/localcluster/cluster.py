@@ -80,25 +80,34 @@ class LocalCluster:
 
         Remains without a record are removed as well; another installation's cluster is left alone.
         """
+        return self._end(and_data=False)
+
+    def purge(self) -> bool:
+        """`stop`, and remove the cluster's data and its kubeconfig before anyone can start it again."""
+        return self._end(and_data=True)
+
+    def _end(self, *, and_data: bool) -> bool:
         with ownership.locked():
             owner = ownership.read()
-            if owner is not None and owner.state != str(self.layout.state):
-                return False
-            teardown.stop(self.layout, owner)
-            ownership.clear()
-            return owner is not None
-
-    def purge(self) -> None:
-        """`stop`, and remove the cluster's data and its kubeconfig."""
-        self.stop()
-        teardown.remove_data(self.layout)
+            is_ours = owner is None or owner.state == str(self.layout.state)
+            if is_ours:
+                teardown.stop(self.layout, owner)
+            if and_data:
+                teardown.remove_data(self.layout)
+            # Last: whoever comes next starts on what is left by then.
+            if is_ours:
+                ownership.clear()
+            return is_ours and owner is not None
 
     def status(self) -> Status:
         """What runs right now."""
         owner = ownership.read()
+        daemons = observation.living(self.layout, [daemon.name for daemon in self._daemons])
+        # With the API server the network may be gone: a question would leave by the machine's own way out, and wait.
+        answers = daemons["kube-apiserver"] and certificates.exist(self.layout)
         return Status(
-            daemons=observation.living(self.layout, [daemon.name for daemon in self._daemons]),
-            node_is_ready=certificates.exist(self.layout) and readiness.is_node_ready(self.api),
+            daemons=daemons,
+            node_is_ready=answers and readiness.is_node_ready(self.api),
             owner=owner.state if owner else None,
         )
 
