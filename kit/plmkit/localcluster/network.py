@@ -112,11 +112,17 @@ def _settle_namespace() -> None:
 
 
 def _succeeds(*command: str) -> bool:
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+    try:
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:  # where `ip` is missing it has made nothing
+        return False
 
 
 def _run(*command: str, stdin: str = "") -> str:
-    done = subprocess.run(command, check=False, capture_output=True, text=True, input=stdin)
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, input=stdin)
+    except FileNotFoundError:
+        raise KitError(f"{command[0]} is missing", "plm tools") from None
     if done.returncode != 0:
         raise KitError(f"{' '.join(command)}: {done.stderr.strip()}", "plm doctor")
     return done.stdout
