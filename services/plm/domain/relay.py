@@ -34,10 +34,13 @@ class ForwardTask:
         """The task as the next node gets it."""
         return replace(self, position=self.position + 1, budget_ms=self.budget_ms - elapsed_ms)
 
-    def next_timeout_ms(self) -> int:
-        """How long the next node may take: a hop's time for each node still ahead, within the budget."""
+    def next_timeout_ms(self, elapsed_ms: int) -> int:
+        """How long the next node may take: a hop's time for each node still ahead, and a share of what is left.
+
+        A share, because who waits for us must wait longer: else it gives us up before we can name the silent one.
+        """
         ahead = len(self.hops) - self.position
-        return min(self.budget_ms, HOP_TIMEOUT_MS * ahead)
+        return min(HOP_TIMEOUT_MS * ahead, (self.budget_ms - elapsed_ms) * ahead // (ahead + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +83,24 @@ def check(task: ForwardTask, node_id: str, caller: str) -> None:
         raise Refused(Code.INVALID_AMOUNT, "an amount must be greater than zero")
 
 
+_LINK_FAULTS = frozenset(
+    {Code.INSUFFICIENT_FUNDS, Code.POLICY_CHANGED, Code.UNKNOWN_ACCOUNT, Code.ACCOUNT_CLOSED}
+)
+# Somebody else has ended the attempt.
+_NO_FAULTS = frozenset({Code.ATTEMPT_CLOSED, Code.ATTEMPT_POSTED})
+
+
 def own_failure(task: ForwardTask, code: Code, detail: str) -> Outcome:
-    """The receiver could not take its hold. Money or policy of its link is the link's fault, the rest nobody's."""
+    """The receiver could not do its part. Money or policy of its link is the link's fault, the rest its own.
+
+    The first node blames nobody: there is no way around the sender.
+    """
     hop = task.hops[task.position]
-    link_faults = {
-        Code.INSUFFICIENT_FUNDS,
-        Code.POLICY_CHANGED,
-        Code.UNKNOWN_ACCOUNT,
-        Code.ACCOUNT_CLOSED,
-    }
-    link = (hop.from_node, hop.to_node) if code in link_faults else ("", "")
-    return Outcome(error_code=code, error_detail=detail, failed_link=link)
+    if code in _LINK_FAULTS:
+        link = (hop.from_node, hop.to_node)
+        return Outcome(error_code=code, error_detail=detail, failed_link=link)
+    failed = hop.from_node if task.position and code not in _NO_FAULTS else ""
+    return Outcome(error_code=code, error_detail=detail, failed_node=failed)
 
 
 def next_failure(task: ForwardTask, code: Code, detail: str) -> Outcome:

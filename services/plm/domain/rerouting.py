@@ -26,9 +26,12 @@ _WORTH_ANOTHER = frozenset(
 )
 
 
+_DEFINITE = frozenset(Code) - _WORTH_ANOTHER
+
+
 def is_definite(code: str) -> bool:
-    """Whether a failure says that no route will ever carry this payment."""
-    return bool(code) and code not in _WORTH_ANOTHER
+    """Whether a failure says that no route will ever carry this payment. A code that we do not know says nothing."""
+    return code in _DEFINITE
 
 
 def unreachable(route: Route, code: Code, detail: str) -> Outcome:

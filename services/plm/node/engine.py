@@ -97,23 +97,26 @@ class Engine:
         relay.check(task, self._node_id, caller)
         if task.is_last:
             return Outcome()
+        arrived = time.monotonic()
         async with self._pool.worker():
-            outcome = await self._prepare(task)
+            outcome = await self._prepare(task, arrived)
             return outcome if task.position else await self._finish(task, outcome)
 
-    async def _prepare(self, task: ForwardTask) -> Outcome:
-        started = time.monotonic()
+    async def _prepare(self, task: ForwardTask, arrived: float) -> Outcome:
         try:
             hold_id = await self._ledger.hold(task.payment_id, task.attempt, task.position)
         except PlmError as error:
             return relay.own_failure(task, error.code, error.detail)
         await self._pass_by(task.payment_id, task.attempt)
-        passed = task.passed_on(int(1000 * (time.monotonic() - started)))
-        if passed.budget_ms <= 0:
+        # The wait for a worker counts too: whoever sent this has been waiting all the while.
+        elapsed_ms = int(1000 * (time.monotonic() - arrived))
+        timeout_ms = task.next_timeout_ms(elapsed_ms)
+        if timeout_ms <= 0:
             return relay.own_failure(task, Code.DEADLINE_EXCEEDED, "no time is left")
         following = task.hops[task.position].to_node
+        passed = task.passed_on(elapsed_ms)
         try:
-            behind = await self._peers.forward(following, passed, task.next_timeout_ms() / 1000)
+            behind = await self._peers.forward(following, passed, timeout_ms / 1000)
         except PlmError as error:
             return relay.next_failure(task, error.code, error.detail)
         if not behind.is_confirmed:

@@ -60,21 +60,49 @@ def test_time_only_shrinks_on_the_way(budget_ms: int, elapsed_ms: int, position:
     task = replace(TASK, position=position, budget_ms=budget_ms)
     passed = task.passed_on(elapsed_ms)
     assert (passed.position, passed.budget_ms) == (position + 1, budget_ms - elapsed_ms)
-    assert task.next_timeout_ms() <= min(budget_ms, relay.HOP_TIMEOUT_MS * 2)
+    assert task.next_timeout_ms(elapsed_ms) <= relay.HOP_TIMEOUT_MS * 2
     assert task.is_last == (position == len(HOPS))
 
 
+@given(st.integers(2, 8), st.integers(250, 5_000), st.floats(0, 0.9))
+def test_who_waits_longer_is_who_stands_further_back(
+    length: int, budget_ms: int, share: float
+) -> None:
+    """Each node waits less than it is waited for, its own time included: so the nearest names a silent one."""
+    hops = tuple(Hop(f"n{each}", f"n{each + 1}", 1, LinkPolicy(0)) for each in range(length))
+    task = replace(TASK, hops=hops, position=0, budget_ms=budget_ms)
+    waited_for_ms = budget_ms  # by the gateway
+    while not task.is_last:
+        ahead = length - task.position
+        elapsed_ms = int(share * min(task.budget_ms / (ahead + 2), relay.HOP_TIMEOUT_MS))
+        timeout_ms = task.next_timeout_ms(elapsed_ms)
+        assert elapsed_ms + timeout_ms < waited_for_ms
+        waited_for_ms, task = timeout_ms, task.passed_on(elapsed_ms)
+
+
+LINK_FAULTS = {
+    Code.INSUFFICIENT_FUNDS,
+    Code.POLICY_CHANGED,
+    Code.UNKNOWN_ACCOUNT,
+    Code.ACCOUNT_CLOSED,
+}
+NO_FAULTS = {Code.ATTEMPT_CLOSED, Code.ATTEMPT_POSTED}
+
+
 @pytest.mark.parametrize("code", list(Code))
-def test_the_own_links_fault_names_the_link_and_nobody_else(code: Code) -> None:
+def test_a_failure_is_the_own_links_or_the_nodes_own(code: Code) -> None:
+    """Whoever cannot do its part is left out, unless the link alone is at fault or somebody ended the attempt."""
     outcome = relay.own_failure(TASK, code, "why")
-    faults = {
-        Code.INSUFFICIENT_FUNDS,
-        Code.POLICY_CHANGED,
-        Code.UNKNOWN_ACCOUNT,
-        Code.ACCOUNT_CLOSED,
-    }
-    assert outcome.failed_link == (("b", "d") if code in faults else ("", ""))
-    assert (outcome.failed_node, outcome.is_confirmed) == ("", False)
+    assert outcome.failed_link == (("b", "d") if code in LINK_FAULTS else ("", ""))
+    assert outcome.failed_node == ("" if code in LINK_FAULTS | NO_FAULTS else "b")
+    assert not outcome.is_confirmed
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_the_sender_never_names_itself(code: Code) -> None:
+    outcome = relay.own_failure(replace(TASK, position=0), code, "why")
+    assert outcome.failed_link == (("a", "b") if code in LINK_FAULTS else ("", ""))
+    assert outcome.failed_node == ""
 
 
 def test_a_silent_next_node_is_named() -> None:

@@ -1,0 +1,44 @@
+"""What a failed attempt teaches: what is left out next time, and which failures end the payment."""
+
+import pytest
+from plm.domain import rerouting
+from plm.domain.errors import Code
+from plm.domain.relay import Outcome
+from plm.domain.routes import Ban
+
+# Whatever the mesh may be tomorrow, these say that this payment can never be made.
+DEFINITE = {
+    Code.INVALID_REQUEST,
+    Code.INVALID_AMOUNT,
+    Code.AMOUNT_TOO_LARGE,
+    Code.UNKNOWN_CURRENCY,
+    Code.CURRENCY_MISMATCH,
+    Code.UNKNOWN_PAYMENT,
+    Code.SAME_NODE,
+    Code.NOT_OWNER,
+    Code.DEBUG_DISABLED,
+    Code.KEY_REUSED,
+    Code.ATTEMPT_POSTED,
+    Code.ATTEMPT_OPEN,
+    Code.PAYMENT_ENDED,
+    Code.PAYMENT_IN_PROGRESS,
+    Code.STALE_GENERATION,
+}
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_a_definite_failure_is_one_of_these(code: Code) -> None:
+    assert rerouting.is_definite(code) == (code in DEFINITE)
+
+
+@pytest.mark.parametrize("code", ["", "a code of tomorrow", "NO_ROUTE"])
+def test_what_we_do_not_understand_decides_nothing(code: str) -> None:
+    """During an update a node may know codes that the gateway does not: none of them may end a payment for good."""
+    assert not rerouting.is_definite(code)
+
+
+def test_bans_add_up() -> None:
+    ban = rerouting.learn(Ban(), Outcome(error_code="x", failed_node="b"))
+    ban = rerouting.learn(ban, Outcome(error_code="x", failed_link=("a", "c")))
+    assert ban == Ban(nodes=frozenset("b"), links=frozenset({("a", "c")}))
+    assert rerouting.learn(ban, Outcome(error_code="x")) == ban
