@@ -43,12 +43,14 @@ class HoldPoint:
         """Return at once unless armed."""
         if self.state is not HoldPointState.ARMED:
             return
-        self.state, self.held = HoldPointState.REACHED, Held(payment_id, attempt)
+        held = Held(payment_id, attempt)
+        self.state, self.held = HoldPointState.REACHED, held
         self._reached.set()
         try:
             await asyncio.sleep(self._hold_s)
         finally:
-            self.state = HoldPointState.IDLE
+            if self.held is held:  # else it was armed again meanwhile, for another
+                self.state = HoldPointState.IDLE
 
     async def wait_reached(self, wait_ms: int) -> None:
         """Return when a payment stands here, or after the wait."""
