@@ -7,8 +7,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from plmkit.console import KitError
 from plmkit.localcluster import ownership
-from plmkit.localcluster.layout import HOST_LINK, POD_RANGE, SERVICE_RANGE
+from plmkit.localcluster.layout import HOST_LINK, POD_RANGE, SERVICE_RANGE, Layout
 from plmkit.state import Places
 
 _CONTROLLERS = ("cpu", "memory", "pids")
@@ -17,6 +18,7 @@ _OURS = {
     bytes((10, 244)): POD_RANGE,
     bytes((10, 96)): SERVICE_RANGE,
 }
+_MOUNTS = Path("/proc/self/mounts")
 _MODULES = ("overlay", "br_netfilter", "nf_tables", "veth")
 
 
@@ -28,38 +30,58 @@ class Facts:
     is_debian: bool
     python: tuple[int, int]
     go: str  # what `go env GOVERSION` says; empty where there is none
-    missing_features: tuple[
-        str, ...
-    ]  # kernel modules that are neither loaded, built in nor loadable
+    # Kernel modules that are neither loaded, built in nor loadable.
+    missing_features: tuple[str, ...]
     missing_controllers: tuple[str, ...]  # control groups
     cache_free_mib: int
     state_free_mib: int
+    is_one_disk: bool  # cache and state share it
     memory_available_mib: int
     routes_elsewhere: tuple[str, ...]  # of our address ranges, by devices that are not ours
+    socket_path_bytes: int  # of the longest path that a daemon listens on
+    # What is there already asks for no more room.
     tools_are_built: bool
-    cluster_owner: (
-        str  # state folder of the installation whose cluster runs; empty for none or our own
-    )
+    images_are_built: bool
+    cluster_is_filled: bool
+    cluster_runs: bool
+    # State folder of the installation whose cluster runs; empty for none or our own.
+    cluster_owner: str
 
 
 def gather(places: Places) -> Facts:
     """Look. Changes nothing and needs no network."""
-    owner = ownership.read()
-    elsewhere = owner is not None and owner.state != str(places.state)
+    owner = _owner()
+    layout = Layout(places.state)
     return Facts(
         is_root=os.getuid() == 0,
         is_debian=shutil.which("dpkg-query") is not None,
         python=sys.version_info[:2],
         go=_go_version(),
         missing_features=tuple(name for name in _MODULES if not _has_module(name)),
-        missing_controllers=tuple(name for name in _CONTROLLERS if not _has_controller(name)),
+        missing_controllers=tuple(
+            name for name in _CONTROLLERS if name not in controllers(_MOUNTS.read_text())
+        ),
         cache_free_mib=_free_mib(places.cache),
         state_free_mib=_free_mib(places.state),
+        is_one_disk=_existing(places.cache).stat().st_dev == _existing(places.state).stat().st_dev,
         memory_available_mib=_available_mib(Path("/proc/meminfo").read_text()),
-        routes_elsewhere=_foreign_routes(),
+        routes_elsewhere=foreign_routes(Path("/proc/net/route").read_text()),
+        # containerd listens on a second socket beside its own.
+        socket_path_bytes=len(os.fsencode(f"{layout.containerd_socket}.ttrpc")),
         tools_are_built=(places.cache / "tools" / "bin" / "kubelet").exists(),
-        cluster_owner=owner.state if owner is not None and elsewhere else "",
+        images_are_built=(places.cache / "images" / "references.json").exists(),
+        cluster_is_filled=layout.containerd_root.exists(),
+        cluster_runs=owner == str(places.state),
+        cluster_owner=owner if owner != str(places.state) else "",
     )
+
+
+def _owner() -> str:
+    try:
+        owner = ownership.read()
+    except KitError:  # a plain user may not know; that we are not root is a finding of its own
+        return ""
+    return owner.state if owner is not None else ""
 
 
 def _go_version() -> str:
@@ -103,18 +125,26 @@ def _config_says(option: str) -> bool:
     return f"{option}=y" in gzip.decompress(path.read_bytes()).decode()
 
 
-def _has_controller(name: str) -> bool:
-    unified = Path("/sys/fs/cgroup/cgroup.controllers")
-    if unified.exists():
-        return name in unified.read_text().split()
-    rows = [line.split() for line in Path("/proc/cgroups").read_text().splitlines()[1:]]
-    return any(row[0] == name and row[3] == "1" for row in rows)
+def controllers(mounts: str) -> set[str]:
+    """Controllers of control groups in a mount table: of hierarchies that one may write to, v1 and v2."""
+    found: set[str] = set()
+    for line in mounts.splitlines():
+        _, point, kind, options, *_ = line.split(" ")
+        if kind not in {"cgroup", "cgroup2"} or "rw" not in options.split(","):
+            continue
+        listing = Path(point, "cgroup.controllers")
+        found |= set(listing.read_text().split() if listing.exists() else options.split(","))
+    return found
 
 
 def _free_mib(folder: Path) -> int:
+    return shutil.disk_usage(_existing(folder)).free // 2**20
+
+
+def _existing(folder: Path) -> Path:
     while not folder.exists():
         folder = folder.parent
-    return shutil.disk_usage(folder).free // 2**20
+    return folder
 
 
 def _available_mib(meminfo: str) -> int:
@@ -124,10 +154,10 @@ def _available_mib(meminfo: str) -> int:
     return 0
 
 
-def _foreign_routes() -> tuple[str, ...]:
-    """Our ranges, where the machine already sends them over a device of its own."""
+def foreign_routes(table: str) -> tuple[str, ...]:
+    """Our ranges, where a table as in /proc/net/route already sends them over a device of the machine's own."""
     found = []
-    for line in Path("/proc/net/route").read_text().splitlines()[1:]:
+    for line in table.splitlines()[1:]:
         device, destination, *_rest = line.split()
         prefix = bytes.fromhex(destination)[::-1]
         found += [

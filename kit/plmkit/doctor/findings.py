@@ -7,12 +7,15 @@ from plmkit.doctor.facts import Facts
 
 PYTHON_MIN = (3, 11)
 GO_MIN = (1, 26)
-# Modules, build cache and tools from nothing; images; and what a stack writes.
-BUILD_FREE_MIB = 14_000
-CACHE_FREE_MIB = 2_000
-STATE_FREE_MIB = 3_000
+# Room for what is missing yet: modules, build cache and tools; images; what the cluster holds. And a rest for all.
+TOOLS_MIB = 12_000
+IMAGES_MIB = 1_500
+CLUSTER_MIB = 2_500
+REST_MIB = 500
 MEMORY_MIB = 4_096
 _MEMORY_TO_BUILD_MIB = 6_144
+# Of sockaddr_un, its ending zero left out.
+SOCKET_PATH_BYTES_MAX = 107
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ def judge(facts: Facts, *, is_embedded: bool) -> list[Finding]:
     """Every check that matters for this kind of cluster."""
     checks: list[Callable[[Facts], Finding]] = [_python, _go, _debian, _disk, _memory]
     if is_embedded:
-        checks += [_root, _kernel, _control_groups, _routes]
+        checks += [_root, _kernel, _control_groups, _paths, _routes]
     return [check(facts) for check in checks]
 
 
@@ -66,24 +69,28 @@ def _debian(facts: Facts) -> Finding:
 
 
 def _disk(facts: Facts) -> Finding:
-    needed = CACHE_FREE_MIB if facts.tools_are_built else BUILD_FREE_MIB
-    if facts.cache_free_mib < needed:
+    cache = REST_MIB + TOOLS_MIB * (not facts.tools_are_built)
+    cache += IMAGES_MIB * (not facts.images_are_built)
+    state = REST_MIB + CLUSTER_MIB * (not facts.cluster_is_filled)
+    if facts.is_one_disk:
+        cache += state
+    if facts.cache_free_mib < cache:
         return Finding(
-            "disk", f"the cache's disk has {facts.cache_free_mib} MiB free, {needed} are needed",
+            "disk", f"the cache's disk has {facts.cache_free_mib} MiB free, {cache} are needed",
             "free space, or set PLM_CACHE_DIR to another disk",
         )  # fmt: skip
-    if facts.state_free_mib < STATE_FREE_MIB:
+    if facts.state_free_mib < state:
         return Finding(
-            "disk",
-            f"the state's disk has {facts.state_free_mib} MiB free, {STATE_FREE_MIB} are needed",
+            "disk", f"the state's disk has {facts.state_free_mib} MiB free, {state} are needed",
             "free space, or set PLM_STATE_DIR to another disk",
-        )
-    return Finding("disk", f"{facts.cache_free_mib} MiB free")
+        )  # fmt: skip
+    return Finding("disk", f"{min(facts.cache_free_mib, facts.state_free_mib)} MiB free")
 
 
 def _memory(facts: Facts) -> Finding:
     needed = MEMORY_MIB if facts.tools_are_built else _MEMORY_TO_BUILD_MIB
-    if facts.memory_available_mib < needed:
+    # What runs already has its memory: the same command again is to change nothing, not to be refused.
+    if facts.memory_available_mib < needed and not (facts.cluster_runs and facts.tools_are_built):
         return Finding(
             "memory", f"{facts.memory_available_mib} MiB of memory are available, {needed} are needed",
             "end what else takes memory",
@@ -103,7 +110,10 @@ def _root(facts: Facts) -> Finding:
 def _kernel(facts: Facts) -> Finding:
     if facts.missing_features:
         names = " ".join(facts.missing_features)
-        return Finding("kernel", f"the kernel lacks {names}", f"modprobe -a {names}")
+        return Finding(
+            "kernel", f"the kernel lacks {names}",
+            "boot one that has them, such as Debian's own: apt-get install linux-image-amd64",
+        )  # fmt: skip
     return Finding("kernel", "overlay, bridge filter, nftables and veth are there")
 
 
@@ -111,10 +121,20 @@ def _control_groups(facts: Facts) -> Finding:
     if facts.missing_controllers:
         names = ", ".join(facts.missing_controllers)
         return Finding(
-            "cgroups", f"control groups lack {names}",
-            "boot with cgroup_enable=memory, and mount cgroups (systemd does)",
+            "cgroups", f"control groups lack {names}, or may not be written to",
+            "mount cgroups for writing (systemd does), and boot with cgroup_enable=memory",
         )  # fmt: skip
     return Finding("cgroups", "cpu, memory and pids are controlled")
+
+
+def _paths(facts: Facts) -> Finding:
+    excess = facts.socket_path_bytes - SOCKET_PATH_BYTES_MAX
+    if excess > 0:
+        return Finding(
+            "paths", f"the state folder's path is {excess} bytes too long for sockets in it",
+            "set PLM_STATE_DIR to a folder with a shorter path",
+        )  # fmt: skip
+    return Finding("paths", "the state folder's path is short enough for sockets")
 
 
 def _routes(facts: Facts) -> Finding:
