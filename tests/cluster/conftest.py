@@ -16,7 +16,7 @@ from support.waiting import wait_until
 MESH50_READY_S = 300
 
 # What takes the platform apart runs after everything that needs it whole.
-_LAST = ("test_tamper", "test_stack", "test_down")
+_LAST = ("test_documented_commands", "test_tamper", "test_stack", "test_down")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
