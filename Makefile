@@ -29,13 +29,14 @@ status: .venv/.synced ## What runs, what is wrong, what to do next
 demo: .venv/.synced ## Kill a node while it holds a payment; see it settle once, over another route
 	@$(PLM) demo
 
-check: .venv/.synced ## All that needs no cluster: lint, types, layers, generated files, unit and property tests
+check: .venv/.synced ## All that needs no cluster: lint, types, layers, generated files, manifests, unit and property tests
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy .
 	@.venv/bin/lint-imports
 	@.venv/bin/codespell
 	@$(UV) lock --check --quiet
+	@$(PLM) tools helm > /dev/null
 	@$(PYTEST) -q -m "not stores and not cluster"
 
 test: check ## All that must hold, from unit tests to kills on a running cluster

@@ -10,7 +10,7 @@ from support.apiserver import find_tool
 from support.postgres import ROOT
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Refuses what YAML's authors let pass: a key that stands twice in one mapping, of which the last would win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
