@@ -106,6 +106,8 @@ CLOSED = [*HELD, CloseOrder("p", 1, "given up")]
         (CLOSED, demo_mesh.attempt_order("p"), Code.ATTEMPT_CLOSED),
         ([], demo_mesh.hold_order("p", 1, 0), Code.UNKNOWN_PAYMENT),
         ([], replace(MOVE, transfer_id="nul\0"), Code.INVALID_REQUEST),
+        ([], replace(MOVE, transfer_id="fund/a/b/2"), Code.INVALID_REQUEST),
+        ([], demo_mesh.payment_order("".join(map(str, range(9_000)))), Code.INVALID_REQUEST),
     ],
 )  # fmt: skip
 async def test_a_refusal_has_its_code_and_no_effect(

@@ -5,7 +5,6 @@ from dataclasses import replace
 from plm.domain import registering, settling, transferring
 from plm.domain.books import Books, Transfer
 from plm.domain.chain import Entry
-from plm.domain.errors import Code, Refused
 from plm.domain.mesh import Link, Node
 from plm.domain.orders import (
     AttemptOrder,
@@ -24,14 +23,6 @@ from plm.domain.payments import Attempt, Payment
 PaymentCommand = PaymentOrder | AttemptOrder | HoldOrder | PostOrder | CloseOrder | RefuseOrder
 Command = PaymentCommand | TransferOrder | NodeOrder | LinkOrder | DisableOrder
 Answer = Payment | Attempt | Transfer | Node | Link
-
-
-def check_texts(command: Command) -> None:
-    """Raise Refused for a text that no database column can hold: it would fail the whole batch, not its sender."""
-    for name in command.__slots__:
-        value = getattr(command, name)
-        if isinstance(value, str) and "\0" in value:
-            raise Refused(Code.INVALID_REQUEST, f"{name} contains a NUL character")
 
 
 def decide(books: Books, command: Command, now_ms: int) -> Answer:  # noqa: C901, PLR0911 - a table, one line a command

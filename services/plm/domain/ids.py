@@ -30,6 +30,15 @@ def external_account(currency: str) -> str:
     return f"external/{currency}"
 
 
+# No client's transfer may be named so: a later registration would find its own name taken.
+FUNDING = "fund/"
+
+
+def funding_id(from_node: str, to_node: str, version: int) -> str:
+    """The transfer that brings a link's money to what was declared. Unique for ever: a version only grows."""
+    return f"{FUNDING}{from_node}/{to_node}/{version}"
+
+
 def payment_id(client_id: str, idempotency_key: str) -> str:
     """Deterministic: the same client and key name the same payment for ever, whatever API key signed the request."""
     digest = hashlib.sha256(f"{len(client_id)}:{client_id}{idempotency_key}".encode()).hexdigest()

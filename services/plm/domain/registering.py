@@ -14,6 +14,7 @@ from plm.domain.transferring import book
 
 ROLES = ("sme", "provider", "hub")
 _RATE_PPM_MAX = 1_000_000
+_LATENCY_MS_MAX = 24 * 3600 * 1000
 
 
 def register_node(books: Books, order: NodeOrder) -> Node:
@@ -136,8 +137,10 @@ def _check_terms(order: LinkOrder) -> None:
         raise Refused(Code.INVALID_AMOUNT, "a declared volume is between 0 and 38 digits")
     if not 0 <= policy.base_fee <= MINOR_UNITS_MAX:
         raise Refused(Code.INVALID_AMOUNT, "a base fee is between 0 and 38 digits")
-    if not 0 <= policy.fee_rate_ppm <= _RATE_PPM_MAX or policy.latency_ms < 0:
-        raise Refused(Code.INVALID_REQUEST, "fee_rate_ppm is 0 to 1000000, latency_ms not negative")
+    if not 0 <= policy.fee_rate_ppm <= _RATE_PPM_MAX:
+        raise Refused(Code.INVALID_REQUEST, f"fee_rate_ppm is 0 to {_RATE_PPM_MAX}")
+    if not 0 <= policy.latency_ms <= _LATENCY_MS_MAX:
+        raise Refused(Code.INVALID_REQUEST, f"latency_ms is 0 to {_LATENCY_MS_MAX}")
 
 
 def _check_age(what: str, registration: Registration, known: Registration) -> None:
@@ -165,8 +168,7 @@ def _check_funding(books: Books, account_id: str, currency: str, difference: int
 
 def _fund(books: Books, link: Link, account_id: str, difference: int) -> None:
     external = ids.external_account(link.currency)
-    # Unique for ever: a link's version only grows.
-    transfer_id = f"fund/{link.from_node}/{link.to_node}/{link.version}"
+    transfer_id = ids.funding_id(link.from_node, link.to_node, link.version)
     if difference > 0:
         order = TransferOrder(transfer_id, external, account_id, difference, link.currency)
         book(books, order, EntryKind.FUND)

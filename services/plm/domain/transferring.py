@@ -1,20 +1,22 @@
 """Direct transfers: money that moves between two accounts at once."""
 
+from plm.domain import ids
 from plm.domain.books import Books, Transfer, check_amount, check_debt, check_room
 from plm.domain.chain import EntryDraft, EntryKind
 from plm.domain.errors import Code, Conflict, Refused
 from plm.domain.orders import TransferOrder
 
-_TEXT_MAX = 200
-
 
 def transfer(books: Books, order: TransferOrder) -> Transfer:
     """Post a transfer. The same id and body again is the same transfer; another body is a Conflict(key_reused)."""
+    if not order.transfer_id or order.transfer_id.startswith(ids.FUNDING):
+        raise Refused(
+            Code.INVALID_REQUEST,
+            f"a transfer has an id, and {ids.FUNDING}… is what links are funded by",
+        )
     known = books.transfers.get(order.transfer_id)
     if known is not None:
         return _same(known, order)
-    if not 0 < len(order.transfer_id) <= _TEXT_MAX:
-        raise Refused(Code.INVALID_REQUEST, f"a transfer id has 1 to {_TEXT_MAX} characters")
     check_amount(order.amount)
     debit, credit = books.account(order.debit), books.account(order.credit)
     if debit is credit:

@@ -6,6 +6,7 @@ from plm.domain import ids
 from plm.domain.books import Transfer
 from plm.domain.deciding import Command
 from plm.domain.errors import Code, Refused
+from plm.domain.forms import NOTE_CHARS_MAX
 from plm.domain.mesh import Link, Node, Registration
 from plm.domain.orders import (
     AttemptOrder,
@@ -129,7 +130,9 @@ class LedgerServer(LedgerServicer):
         identity = peer_identity(context)
         if identity != GATEWAY:
             await self._check_on_route(request.payment_id, request.attempt, _node(context))
-        order = CloseOrder(request.payment_id, request.attempt, request.reason, request.failed_node)
+        # A long story is cut, not refused: the holds must go back.
+        reason = request.reason[:NOTE_CHARS_MAX]
+        order = CloseOrder(request.payment_id, request.attempt, reason, request.failed_node)
         return codec.attempt_to_wire(await self._decide(order, Attempt))
 
     async def _check_on_route(self, payment_id: str, number: int, node_id: str) -> None:
@@ -145,7 +148,7 @@ class LedgerServer(LedgerServicer):
 
     async def RefusePayment(self, request: pb.RefusePaymentRequest, context: Context) -> pb.Payment:
         require(peer_identity(context), GATEWAY)
-        order = RefuseOrder(request.payment_id, request.code, request.detail)
+        order = RefuseOrder(request.payment_id, request.code, request.detail[:NOTE_CHARS_MAX])
         return codec.payment_to_wire(await self._decide(order, Payment))
 
     async def GetPayment(self, request: pb.GetPaymentRequest, context: Context) -> pb.Payment:

@@ -20,6 +20,7 @@ from plm.domain.books import Books, Changes
 from plm.domain.chain import Entry, Head
 from plm.domain.deciding import Answer, Command
 from plm.domain.errors import Code, PlmError, Unavailable
+from plm.domain.forms import check_form
 from plm.domain.orders import DisableOrder, LinkOrder, NodeOrder, TransferOrder
 from plm.ledger import committing, events, rows
 from plm.stores.postgres import LOST, Connection, PostgresSettings, connect
@@ -96,7 +97,7 @@ class Writer:
             raise Unavailable(
                 Code.NOT_LEADER, "another ledger writes, or none yet", retry_after_ms=500
             )
-        deciding.check_texts(command)
+        check_form(command)
         if len(self._waiting) >= self._waiting_max:
             raise Unavailable(Code.OVERLOADED, "the ledger's queue is full", retry_after_ms=200)
         ask = _Ask(command, asyncio.get_running_loop().create_future())

@@ -165,6 +165,7 @@ LINK = demo_mesh.link_order("a", "b", 5, 2)
         (replace(LINK, policy=LinkPolicy(-1)), Code.INVALID_AMOUNT),
         (replace(LINK, policy=LinkPolicy(0, 1_000_001)), Code.INVALID_REQUEST),
         (replace(LINK, policy=LinkPolicy(0, 0, -1)), Code.INVALID_REQUEST),
+        (replace(LINK, policy=LinkPolicy(0, 0, 2**31)), Code.INVALID_REQUEST),
         (replace(LINK, declared_volume=MINOR_UNITS_MAX), Code.AMOUNT_TOO_LARGE),
     ],
 )

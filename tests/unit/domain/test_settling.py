@@ -6,10 +6,9 @@ import pytest
 from plm.domain import deciding
 from plm.domain.books import Books, Changes
 from plm.domain.deciding import Answer, Command
-from plm.domain.errors import Code, PlmError, Refused
+from plm.domain.errors import Code, PlmError
 from plm.domain.mesh import LinkPolicy
 from plm.domain.orders import (
-    AttemptOrder,
     CloseOrder,
     DisableOrder,
     HoldOrder,
@@ -190,24 +189,11 @@ def test_attempts_are_bounded() -> None:
     assert refused(books, CloseOrder("p", 33, "again")) is Code.INVALID_REQUEST
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        TransferOrder("t\0", "link/a/b", "link/b/a", 1, "USD"),
-        replace(demo_mesh.payment_order("p"), client_id="\0"),
-        replace(demo_mesh.payment_order("p\0")),
-        CloseOrder("p", 1, "\0"),
-        CloseOrder("p", 1, "why", "\0"),
-        RefuseOrder("p", "code", "a\0b"),
-        replace(demo_mesh.node_order("a"), role="\0"),
-        AttemptOrder("\0", 1, (), 1),
-    ],
-)
-def test_a_text_that_no_column_can_hold_is_refused(command: Command) -> None:
-    with pytest.raises(Refused, match="NUL"):
-        deciding.check_texts(command)
-
-
-def test_usual_texts_pass() -> None:
-    for command in (*demo_mesh.founding(), *demo_mesh.whole_payment("p")):
-        deciding.check_texts(command)
+@pytest.mark.parametrize("transfer_id", ["", "fund/a/b/2", "fund/"])
+def test_a_clients_transfer_never_takes_the_name_of_a_links_funding(transfer_id: str) -> None:
+    """It would stand in the way of the next registration of that link, and of everybody in its batch."""
+    books = founded()
+    order = TransferOrder(transfer_id, "link/a/b", "link/b/a", 1, "USD")
+    assert refused(books, order) is Code.INVALID_REQUEST
+    ask(books, demo_mesh.link_order("a", "b", 20_000, 2))
+    assert books.transfers["fund/a/b/2"].amount == 10_000
