@@ -1,0 +1,100 @@
+"""The chart of ledger, gateway, migrations and mesh: its values, its schema, and what it refuses to render."""
+
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from plmop.mesh_node import spec
+from plmop.mesh_node.spec import MeshNodeSpec
+from support import paper_charts
+from support.objects import of_kind
+from support.postgres import ROOT
+from support.program import IMAGES
+
+CHART = "plm-services"
+DEFAULTS = paper_charts.defaults(CHART)
+MESH50 = yaml.safe_load((ROOT / "charts" / CHART / "values-mesh50.yaml").read_text())
+SCHEMA = paper_charts.schema(CHART)
+
+
+def test_the_values_fit_their_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(DEFAULTS, SCHEMA)
+    assert set(SCHEMA["properties"]) - {"global"} == set(DEFAULTS)
+    for name, value in DEFAULTS.items():
+        properties = SCHEMA["properties"][name].get("properties")
+        assert properties is None or set(properties) == set(value), name
+
+
+def test_the_values_of_the_larger_mesh_fit_too_and_leave_the_demo_out() -> None:
+    merged = paper_charts.checked(CHART, MESH50)
+    assert len(merged["nodes"]) == 50
+    assert DEFAULTS["nodes"].keys().isdisjoint(merged["nodes"])
+    assert merged["core"] == {"enabled": False}
+
+
+@pytest.mark.parametrize("values", [DEFAULTS, paper_charts.merged(DEFAULTS, MESH50)])
+def test_every_node_is_one_that_the_operator_takes(values: dict[str, Any]) -> None:
+    """And every link ends at a node of the same mesh and currency."""
+    nodes = {name: MeshNodeSpec.model_validate(each) for name, each in values["nodes"].items()}
+    for name, each in nodes.items():
+        for link in each.links:
+            assert link.to in nodes, (name, link.to)
+            assert nodes[link.to].currency == each.currency
+            assert link.to != name
+
+
+def test_the_schema_of_a_node_is_the_operator_s() -> None:
+    nodes = SCHEMA["properties"]["nodes"]
+    roles = MeshNodeSpec.model_json_schema()["properties"]["role"]["enum"]
+    assert nodes["propertyNames"]["pattern"] == spec.NODE_ID_PATTERN
+    assert nodes["additionalProperties"]["properties"]["role"]["enum"] == roles
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"image": ""},
+        {"image": None},
+        {"imagePullPolicy": "Sometimes"},
+        {"unheard": 1},
+        {"debugEnabled": "yes"},
+        {"entropy": "loud"},
+        {"postgres": {"port": 0}},
+        {"postgres": {"port": "5432"}},
+        {"postgres": {"password": "x"}},
+        {"nats": {"url": "http://nats:4222"}},
+        {"edge": {"podLabels": {"app.kubernetes.io/name": 1}}},
+        {"core": {"enabled": "no"}},
+        {"gateway": {"replicas": 0}},
+        {"ledger": {"replicas": 11}},
+        {"ledger": {"cpu": "1"}},
+        {"nodes": {"Upper": {"role": "sme", "currency": "USD"}}},
+        {"nodes": {"a": {"role": "bank"}}},
+        {"nodes": {"e": {"role": "sme"}}},
+        {"nodes": {"a": {"links": [{"baseFee": "1.00"}]}}},
+    ],
+)
+def test_wrong_values_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        paper_charts.render(CHART, {"image": IMAGES["services"], **wrong})
+
+
+def test_without_the_core_there_are_nodes_and_nothing_else() -> None:
+    found = paper_charts.render(CHART, {**MESH50, "image": IMAGES["services"]}, release="mesh50")
+    assert {each["kind"] for each in found} == {"MeshNode"}
+    assert {each["metadata"]["name"] for each in found} == set(MESH50["nodes"]) - set("abcd")
+    for each in found:
+        assert each["metadata"]["annotations"]["pulumi.com/waitFor"] == "condition=Ready"
+
+
+def test_another_image_brings_another_migration_job() -> None:
+    """A Job cannot be changed, and an image carries its migrations: the same name would run nothing."""
+    names = [
+        job["metadata"]["name"]
+        for image in (IMAGES["services"], IMAGES["operator"], IMAGES["services"])
+        for job in of_kind(paper_charts.render(CHART, {"image": image}), "Job")
+    ]
+    assert len(names) == 3
+    assert names[0] == names[2] != names[1]
