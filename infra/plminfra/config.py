@@ -1,6 +1,7 @@
 """The stack's configuration, typed: the only reader of pulumi.Config. Types and defaults stand in Pulumi.yaml."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ SECRETS = (
     "ledger",
     "apiKeysFile",  # what the gateway reads: salted hashes
 )
+_BY_DIGEST = re.compile("@sha256:[0-9a-f]{64}$")
 _PLAIN = frozenset(
     {
         "profile",
@@ -57,6 +59,10 @@ class StackConfig:
         missing = [name for name in IMAGES if name not in self.images]
         if missing:
             raise ValueError(f"plm:images lacks {', '.join(missing)}: run plm images")
+        # A tag may mean another image tomorrow, and no update would carry that into a pod.
+        loose = [name for name in IMAGES if not _BY_DIGEST.search(str(self.images[name]))]
+        if loose:
+            raise ValueError(f"plm:images names {', '.join(loose)} without a digest")
 
     def secret(self, name: str) -> pulumi.Output[str]:
         """One of SECRETS, marked as secret."""
