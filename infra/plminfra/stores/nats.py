@@ -1,6 +1,7 @@
 """NATS with JetStream, which writes every message through to the disk before it answers."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -78,7 +79,13 @@ class Nats(pulumi.ComponentResource):
                 "replicas": 1,
                 "selector": {"match_labels": pods.selector(NAME)},
                 "template": {
-                    "metadata": {"labels": pods.labels(NAME)},
+                    "metadata": {
+                        "labels": pods.labels(NAME),
+                        # A changed file rolls the pods: NATS reads it when it starts.
+                        "annotations": {
+                            "plm.dev/configuration": sha256(_CONFIGURATION.encode()).hexdigest()
+                        },
+                    },
                     "spec": {
                         "automount_service_account_token": False,
                         "termination_grace_period_seconds": 15,
