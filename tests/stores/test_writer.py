@@ -10,7 +10,8 @@ from plm.domain.deciding import Command
 from plm.domain.errors import Code, Conflict, PlmError
 from plm.domain.orders import CloseOrder, DisableOrder, HoldOrder, TransferOrder
 from plm.domain.payments import Attempt, AttemptState
-from plm.ledger import writer as writing
+from plm.ledger import recalling
+from plm.ledger.writer import Writer
 from support import demo_mesh
 from support.ledgers import Database, ask_all, leading_writer
 
@@ -61,7 +62,7 @@ async def test_the_same_id_with_another_body_is_refused_also_after_a_restart(
     assert await database.rows() == rows
 
 
-async def refusal(writer: writing.Writer, command: Command) -> Code:
+async def refusal(writer: Writer, command: Command) -> Code:
     with pytest.raises(PlmError) as caught:
         await writer.submit(command)
     return caught.value.code
@@ -199,7 +200,7 @@ async def test_what_was_forgotten_is_read_again(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The copy of the books is bounded: an old id still has its answer, an open attempt is never dropped."""
-    monkeypatch.setattr(writing, "_REMEMBERED_MAX", 2)
+    monkeypatch.setattr(recalling, "_REMEMBERED_MAX", 2)
     async with leading_writer(database.ledger) as writer:
         await ask_all(writer, demo_mesh.founding())
         opened = [f"open{number}" for number in range(5)]

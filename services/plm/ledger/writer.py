@@ -7,7 +7,7 @@ not return, every caller of the batch hears "unknown", the copy of the books is 
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -21,8 +21,8 @@ from plm.domain.chain import Entry, Head
 from plm.domain.deciding import Answer, Command
 from plm.domain.errors import Code, PlmError, Unavailable
 from plm.domain.forms import check_form
-from plm.domain.orders import DisableOrder, LinkOrder, NodeOrder, TransferOrder
 from plm.ledger import committing, events, rows
+from plm.ledger.recalling import Recall
 from plm.stores.postgres import LOST, Connection, PostgresSettings, connect
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,6 @@ LOCK_KEY = 0x706C6D  # "plm": one writer per database
 _RETRY_S = 0.2
 _TICK_S = 0.25
 _STANDBY_S = 10.0
-_REMEMBERED_MAX = 20_000
 
 BATCH_SECONDS = Histogram("plm_ledger_batch_seconds", "Time to decide and commit one batch.")
 BATCH_COMMANDS = Histogram(
@@ -59,7 +58,7 @@ class _Term:
     epoch: int
     head: Head
     books: Books
-    recent: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    recall: Recall = field(default_factory=Recall)
 
 
 def wall_clock_ms() -> int:
@@ -137,10 +136,11 @@ class Writer:
 
     async def _turn(self, term: _Term) -> None:
         asks = await self._gather()
+        commands = [ask.command for ask in asks]
         started = time.perf_counter()
         self._now_ms = max(self._now_ms, self._clock_ms())
         try:
-            await _look_up(term, [ask.command for ask in asks])
+            await term.recall.look_up(term.connection, term.books, commands)
             decided = self._decide(term, asks)
             if term.books.changes:
                 await self._commit(term)
@@ -153,7 +153,7 @@ class Writer:
         for ask, answer in decided:
             _resolve(ask, term.books, answer)
         term.books.changes = Changes()
-        _forget(term, asks)
+        term.recall.forget(term.books, commands)
         if asks:
             BATCH_COMMANDS.observe(len(asks))
             BATCH_SECONDS.observe(time.perf_counter() - started)
@@ -206,42 +206,6 @@ async def _locked(connection: Connection) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-async def _look_up(term: _Term, commands: list[Command]) -> None:
-    """Read the payments and transfers that the commands name and the copy lacks."""
-    payments, transfers = set(), set()
-    for command in commands:
-        match command:
-            case TransferOrder():
-                if command.transfer_id not in term.books.transfers:
-                    transfers.add(command.transfer_id)
-            case NodeOrder() | LinkOrder() | DisableOrder():
-                pass  # nodes and links are all there
-            case _:
-                if command.payment_id not in term.books.payments:
-                    payments.add(command.payment_id)
-    await rows.load_payments(term.connection, term.books, sorted(payments))
-    await rows.load_transfers(term.connection, term.books, sorted(transfers))
-
-
-def _forget(term: _Term, asks: list[_Ask]) -> None:
-    """Keep the copy bounded: what was not asked for lately is read again when it is."""
-    for ask in asks:
-        payment_id = getattr(ask.command, "payment_id", None)
-        if payment_id is not None:
-            term.recent[payment_id] = None
-            term.recent.move_to_end(payment_id)
-    # Each is looked at once: were all of them open, looking on would not end.
-    for _look in range(len(term.recent) - _REMEMBERED_MAX):
-        payment_id, _ = term.recent.popitem(last=False)
-        last = term.books.attempts_last.get(payment_id, 0)
-        if (payment_id, last) in term.books.deadlines:
-            term.recent[payment_id] = None  # its attempt is open: it must stay to expire
-        else:
-            term.books.forget_payment(payment_id)
-    while len(term.books.transfers) > _REMEMBERED_MAX:
-        term.books.transfers.pop(next(iter(term.books.transfers)))
 
 
 def _resolve(ask: _Ask, books: Books, answer: Answer | PlmError) -> None:
