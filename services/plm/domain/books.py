@@ -4,7 +4,7 @@ Rule of every decision: check all, then change. A refusal leaves the books exact
 """
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from plm.domain import ids
 from plm.domain.chain import EntryDraft, EntryKind
@@ -18,6 +18,7 @@ _ENDS_OF_HOLDS = (EntryKind.POST, EntryKind.VOID)
 _STANDSTILLS = (EntryKind.HOLD, EntryKind.VOID)
 Key = tuple[str, str]
 AttemptKey = tuple[str, int]
+_Name = TypeVar("_Name")
 
 
 @dataclass(slots=True)
@@ -75,6 +76,7 @@ class Changes:
     moved: set[Key] = field(default_factory=set)
     # Hold id → index of the draft that is its latest change in this batch.
     hold_drafts: dict[str, int] = field(default_factory=dict)
+    steps: int = 0  # grows with every change, so that a decision that broke off half-way shows
 
     def __bool__(self) -> bool:
         return bool(
@@ -122,16 +124,26 @@ class Books:
         account = self.accounts.get(account_id)
         if account is None:
             account = self.accounts[account_id] = Account(account_id, owner, currency, kind)
-            self.changes.accounts.add(account_id)
+            self._changed(self.changes.accounts, account_id)
         elif account.closed:
             account.closed = False
-            self.changes.accounts.add(account_id)
+            self._changed(self.changes.accounts, account_id)
         return account
+
+    def close_account(self, account: Account) -> None:
+        """It takes part no more, until it is opened again."""
+        account.closed = True
+        self._changed(self.changes.accounts, account.account_id)
+
+    def _changed(self, what: set[_Name], name: _Name) -> None:
+        self.changes.steps += 1
+        what.add(name)
 
     def record(self, draft: EntryDraft) -> int:
         """Add an entry to the batch and book it. Returns its index among the batch's drafts."""
         debit, credit = self.accounts[draft.debit], self.accounts[draft.credit]
         amount = draft.amount
+        self.changes.steps += 1
         if draft.kind == EntryKind.HOLD:
             debit.held += amount
         else:
@@ -162,17 +174,17 @@ class Books:
         """Store a link whose version has grown."""
         account = self.accounts[ids.link_account(link.from_node, link.to_node)]
         self.links[link.key] = replace(link, liquidity_volume=account.available)
-        self.changes.links.add(link.key)
+        self._changed(self.changes.links, link.key)
 
     def put_node(self, node: Node) -> None:
         """Store a node whose version has grown."""
         self.nodes[node.node_id] = node
-        self.changes.nodes.add(node.node_id)
+        self._changed(self.changes.nodes, node.node_id)
 
     def put_payment(self, payment: Payment) -> None:
         """Store a payment."""
         self.payments[payment.order.payment_id] = payment
-        self.changes.payments.add(payment.order.payment_id)
+        self._changed(self.changes.payments, payment.order.payment_id)
 
     def put_attempt(self, attempt: Attempt) -> None:
         """Store an attempt."""
@@ -184,7 +196,7 @@ class Books:
             self.deadlines[key] = attempt.deadline_ms
         else:
             self.deadlines.pop(key, None)
-        self.changes.attempts.add(key)
+        self._changed(self.changes.attempts, key)
 
     def attempts_of(self, payment_id: str) -> tuple[Attempt, ...]:
         """All attempts of a payment, in order."""

@@ -93,8 +93,7 @@ def disable_node(books: Books, node_id: str) -> Node:
             books.put_link(replace(link, enabled=False, version=link.version + 1))
         account = books.accounts[ids.link_account(*link.key)]
         if _is_empty(account) and not account.closed:
-            account.closed = True
-            books.changes.accounts.add(account.account_id)
+            books.close_account(account)
     return books.nodes[node_id]
 
 

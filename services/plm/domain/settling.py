@@ -262,9 +262,14 @@ def _can_take(books: Books, hop: Hop) -> bool:
 def _end_holds(
     books: Books, attempt: Attempt, kind: EntryKind, state: HoldState, currency: str
 ) -> tuple[Hold, ...]:
+    drafts = [
+        _draft(each.hold_id, kind, attempt.hops[each.hop], currency) for each in attempt.holds
+    ]
+    for draft in drafts:
+        _ = books.accounts[draft.debit], books.accounts[draft.credit]  # all are there, or none ends
     ended = []
-    for each in attempt.holds:
-        index = books.record(_draft(each.hold_id, kind, attempt.hops[each.hop], currency))
+    for each, draft in zip(attempt.holds, drafts, strict=True):
+        index = books.record(draft)
         books.changes.hold_drafts[each.hold_id] = index
         ended.append(replace(each, state=state))
     return tuple(ended)

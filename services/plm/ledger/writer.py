@@ -32,6 +32,7 @@ LOCK_KEY = 0x706C6D  # "plm": one writer per database
 _RETRY_S = 0.2
 _TICK_S = 0.25
 _STANDBY_S = 10.0
+_HARMFUL_MAX = 100
 
 BATCH_SECONDS = Histogram("plm_ledger_batch_seconds", "Time to decide and commit one batch.")
 BATCH_COMMANDS = Histogram(
@@ -61,6 +62,10 @@ class _Term:
     recall: Recall = field(default_factory=Recall)
 
 
+class HalfDecided(committing.NotWritten):
+    """A decision failed after it had begun to change the books: they must never be committed."""
+
+
 def wall_clock_ms() -> int:
     """Unix milliseconds."""
     return time.time_ns() // 1_000_000
@@ -83,6 +88,8 @@ class Writer:
         self._clock_ms = clock_ms
         self._now_ms = 0
         self._leads = False
+        # Each has cost a term once, and shall not again.
+        self._harmful: deque[Command] = deque(maxlen=_HARMFUL_MAX)
         self.committed = asyncio.Event()  # set after each commit: the outbox has something to send
 
     @property
@@ -171,15 +178,28 @@ class Writer:
 
     def _decide(self, term: _Term, asks: list[_Ask]) -> list[tuple[_Ask, Answer | PlmError]]:
         for order in deciding.expired(term.books, self._now_ms):
-            deciding.decide(term.books, order, self._now_ms)
-        decided: list[tuple[_Ask, Answer | PlmError]] = []
-        for ask in asks:
-            try:
-                decided.append((ask, deciding.decide(term.books, ask.command, self._now_ms)))
-            except PlmError as error:
-                REFUSED.labels(str(error.code)).inc()
-                decided.append((ask, error))
-        return decided
+            if isinstance(self._answer(term.books, order), PlmError):
+                # Not at every tick again: it is in the books anew when it is next read.
+                term.books.deadlines.pop((order.payment_id, order.number))
+        return [(ask, self._answer(term.books, ask.command)) for ask in asks]
+
+    def _answer(self, books: Books, command: Command) -> Answer | PlmError:
+        """Decide one command. A fault of ours fails its sender alone, unless it leaves the books half changed."""
+        if command in self._harmful:
+            return _at_fault(command)
+        steps = books.changes.steps
+        try:
+            return deciding.decide(books, command, self._now_ms)
+        except PlmError as error:
+            REFUSED.labels(str(error.code)).inc()
+            answer = error
+        except Exception:  # whatever it is: nobody else in the batch has anything to do with it
+            log.exception("Failed to decide a command", command=type(command).__name__)
+            answer = _at_fault(command)
+        if books.changes.steps != steps:
+            self._harmful.append(command)
+            raise HalfDecided(type(command).__name__)
+        return answer
 
     async def _commit(self, term: _Term) -> None:
         entries: list[Entry] = chain.append(
@@ -206,6 +226,11 @@ async def _locked(connection: Connection) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def _at_fault(command: Command) -> Unavailable:
+    kind = type(command).__name__
+    return Unavailable(Code.INTERNAL, f"the ledger failed on this {kind}; its log says how")
 
 
 def _resolve(ask: _Ask, books: Books, answer: Answer | PlmError) -> None:
