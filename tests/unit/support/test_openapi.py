@@ -94,7 +94,11 @@ def test_what_is_misspelt_mistyped_or_missing_is_found_once_and_named(
 @pytest.mark.parametrize(
     ("path", "fields", "said"),
     [
-        ("", {"kind": "Deploiment"}, "Deploiment plm/gateway: there is no Deploiment in apps/v1"),
+        (
+            "",
+            {"kind": "Deployments"},
+            "Deployments plm/gateway: there is no Deployments in apps/v1",
+        ),
         (
             "",
             {"apiVersion": "apps/v9"},
