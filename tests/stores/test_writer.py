@@ -165,37 +165,6 @@ async def test_a_late_commit_and_a_closing_attempt_never_both_win(
     assert await database.balance("link/a/b") == (demo_mesh.VOLUME - moved, 0)
 
 
-async def test_holds_go_back_when_their_time_is_over_though_nobody_asks(database: Database) -> None:
-    now = [1_000]
-    async with leading_writer(database.ledger, lambda: now[0]) as writer:
-        await ask_all(writer, [*demo_mesh.founding(), *HELD])
-        assert (await database.balance("link/a/b"))[1] == 1100
-        now[0] += 5_001
-        await database.until_released("link/a/b")
-        assert await refusal(writer, demo_mesh.post_order("p")) is Code.ATTEMPT_CLOSED
-    assert await database.balance("link/a/b") == (demo_mesh.VOLUME, 0)
-
-
-async def test_holds_of_a_ledger_that_died_go_back_after_its_restart(database: Database) -> None:
-    async with leading_writer(database.ledger, lambda: 1_000) as writer:
-        await ask_all(writer, [*demo_mesh.founding(), *HELD])
-    async with leading_writer(database.ledger, lambda: 6_001):
-        await database.until_released("link/a/b")
-    assert await database.balance("link/a/b") == (demo_mesh.VOLUME, 0)
-    states = await database.run("SELECT state, close_reason FROM attempts")
-    assert [tuple(row) for row in states] == [("closed", "expired")]
-
-
-async def test_a_clock_that_jumps_back_does_not_bring_time_back(database: Database) -> None:
-    now = [100_000]
-    async with leading_writer(database.ledger, lambda: now[0]) as writer:
-        await ask_all(writer, demo_mesh.founding())
-        now[0] = 5
-        await ask_all(writer, demo_mesh.whole_payment("p"))
-    times = await database.run("SELECT DISTINCT created_at_ms FROM entries")
-    assert [row["created_at_ms"] for row in times] == [100_000]
-
-
 async def test_what_was_forgotten_is_read_again(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import asyncpg
 from plm.domain.deciding import Answer, Command
+from plm.ledger.clock import Clock, wall_ms
 from plm.ledger.outbox import OutboxPublisher
 from plm.ledger.reading import Reader, Verdict
-from plm.ledger.writer import Writer, wall_clock_ms
+from plm.ledger.writer import Writer
 from plm.migrate.runner import migrate
 from plm.migrate.settings import MigrateSettings
 from plm.stores.nats import Bus, NatsSettings, open_bus
@@ -106,10 +107,12 @@ async def run(settings: PostgresSettings, sql: str, *arguments: object) -> list[
 
 @asynccontextmanager
 async def running_writer(
-    settings: PostgresSettings, clock_ms: Callable[[], int] = wall_clock_ms
+    settings: PostgresSettings,
+    clock_ms: Callable[[], int] = wall_ms,
+    steady_ms: Callable[[], int] = lambda: 0,
 ) -> AsyncIterator[Writer]:
-    """A writer whose task runs; it may lead or stand by."""
-    writer = Writer(settings, clock_ms=clock_ms)
+    """A writer whose task runs; it may lead or stand by. Time passes as the test says, and not beside that."""
+    writer = Writer(settings, clock=Clock(clock_ms, steady_ms))
     task = asyncio.create_task(writer.run())
     try:
         yield writer
@@ -121,10 +124,12 @@ async def running_writer(
 
 @asynccontextmanager
 async def leading_writer(
-    settings: PostgresSettings, clock_ms: Callable[[], int] = wall_clock_ms
+    settings: PostgresSettings,
+    clock_ms: Callable[[], int] = wall_ms,
+    steady_ms: Callable[[], int] = lambda: 0,
 ) -> AsyncIterator[Writer]:
     """A writer that leads."""
-    async with running_writer(settings, clock_ms) as writer:
+    async with running_writer(settings, clock_ms, steady_ms) as writer:
         await until(lambda: writer.leads, _LEAD_S, "the writer leads")
         yield writer
 

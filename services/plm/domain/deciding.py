@@ -59,6 +59,12 @@ def expired(books: Books, now_ms: int) -> list[CloseOrder]:
     ]
 
 
+def bound_deadlines(books: Books, now_ms: int) -> None:
+    """No open attempt lasts longer from now on than a new one could: its writer's clock may have been ahead of ours."""
+    for key, deadline_ms in books.deadlines.items():
+        books.deadlines[key] = min(deadline_ms, now_ms + settling.TIMEOUT_MS_MAX)
+
+
 def seal(books: Books, entries: list[Entry]) -> None:
     """Write the places of the batch's entries into the records that show them, and bring moved links up to date."""
     changes = books.changes

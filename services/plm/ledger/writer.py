@@ -8,7 +8,6 @@ not return, every caller of the batch hears "unknown", the copy of the books is 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -22,6 +21,7 @@ from plm.domain.deciding import Answer, Command
 from plm.domain.errors import Code, PlmError, Unavailable
 from plm.domain.forms import check_form
 from plm.ledger import committing, events, rows
+from plm.ledger.clock import Clock
 from plm.ledger.recalling import Recall
 from plm.stores.postgres import LOST, Connection, PostgresSettings, connect
 
@@ -66,11 +66,6 @@ class HalfDecided(committing.NotWritten):
     """A decision failed after it had begun to change the books: they must never be committed."""
 
 
-def wall_clock_ms() -> int:
-    """Unix milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
 class Writer:
     """Owns the chain's head. `submit` from any task; `run` once."""
 
@@ -79,13 +74,13 @@ class Writer:
         postgres: PostgresSettings,
         *,
         queue_max: int = 4096,
-        clock_ms: Callable[[], int] = wall_clock_ms,
+        clock: Clock | None = None,
     ) -> None:
         self._postgres = postgres
         self._waiting: deque[_Ask] = deque()
         self._waiting_max = queue_max
         self._asked = asyncio.Event()
-        self._clock_ms = clock_ms
+        self._clock = clock or Clock()
         self._now_ms = 0
         self._leads = False
         # Each has cost a term once, and shall not again.
@@ -130,8 +125,9 @@ class Writer:
             if not await _locked(connection):
                 return
             epoch = await connection.fetchval("UPDATE writer SET epoch = epoch + 1 RETURNING epoch")
-            head = await rows.load_head(connection)
-            term = _Term(connection, epoch, head, await rows.load_books(connection))
+            head, books = await rows.load_head(connection), await rows.load_books(connection)
+            deciding.bound_deadlines(books, self._clock.now_ms())
+            term = _Term(connection, epoch, head, books)
             log.info("Took the lead", epoch=epoch, head_seq=head.seq)
             self._leads = True
             LEADING.set(1)
@@ -145,7 +141,7 @@ class Writer:
         asks = await self._gather()
         commands = [ask.command for ask in asks]
         started = time.perf_counter()
-        self._now_ms = max(self._now_ms, self._clock_ms())
+        self._now_ms = self._clock.now_ms()
         try:
             await term.recall.look_up(term.connection, term.books, commands)
             decided = self._decide(term, asks)

@@ -161,6 +161,14 @@ def test_holds_expire_with_their_attempt() -> None:
     assert deciding.expired(books, 60_000) == []
 
 
+def test_no_attempt_outlives_the_longest_that_may_be_opened_now() -> None:
+    books = founded()
+    ask(books, *demo_mesh.whole_payment("near")[:2], now_ms=1_000)
+    ask(books, *demo_mesh.whole_payment("far")[:2], now_ms=10**12)
+    deciding.bound_deadlines(books, 2_000)
+    assert books.deadlines == {("near", 1): 6_000, ("far", 1): 32_000}
+
+
 def test_a_settled_payment_takes_no_further_attempt() -> None:
     books = founded()
     ask(books, *demo_mesh.whole_payment("p"))
