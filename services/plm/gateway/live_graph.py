@@ -2,16 +2,19 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
+from google.protobuf.message import DecodeError
 from prometheus_client import Counter, Gauge
 
 from plm.domain.errors import PlmError
 from plm.domain.graph import Entropy, Graph
 from plm.domain.mesh import Link, Node
 from plm.domain.routes import Quoter
-from plm.stores.nats import Bus, BusMessage
+from plm.stores.nats import BusMessage
 from plm.wire import codec, subjects
 from plm.wire import plm_pb2 as pb
 
@@ -31,6 +34,12 @@ class Ledger(Protocol):
     """Where snapshots come from."""
 
     async def snapshot(self) -> tuple[list[Node], list[Link], int]: ...
+
+
+class Stream(Protocol):
+    """Where changes come from. Raises PlmError when it breaks off."""
+
+    def follow(self, subject: str, from_sequence: int) -> AsyncIterator[BusMessage]: ...
 
 
 class Mesh:
@@ -56,6 +65,13 @@ class Mesh:
         self.links[link.key] = link
         return True
 
+    def disable(self, nodes: Iterable[Node]) -> bool:
+        """Take out nodes in these states; one that has changed since stays. Whether this was news."""
+        found = [node for node in nodes if node.enabled and self.nodes[node.node_id] is node]
+        # Their versions stay: what is older is no news still.
+        self.nodes |= {node.node_id: replace(node, enabled=False) for node in found}
+        return bool(found)
+
     def graph(self, version: int, entropy: Entropy) -> Graph:
         """What the router sees: enabled nodes and the links between them."""
         enabled = [node.node_id for node in self.nodes.values() if node.enabled]
@@ -65,7 +81,7 @@ class Mesh:
 class LiveGraph:
     """Keeps `quoter` at most a tick behind what was read. `run` once."""
 
-    def __init__(self, ledger: Ledger, bus: Bus, entropy: Entropy) -> None:
+    def __init__(self, ledger: Ledger, bus: Stream, entropy: Entropy) -> None:
         self._ledger = ledger
         self._bus = bus
         self._entropy = entropy
@@ -88,7 +104,11 @@ class LiveGraph:
 
     async def refresh(self) -> int:
         """Take what the ledger has now; returns the stream sequence it contains. Raises PlmError."""
+        known = dict(self._mesh.nodes)
         nodes, links, sequence = await self._ledger.snapshot()
+        # Disabled nodes are not in it, and the event that said so may have been among those we missed.
+        gone = known.keys() - {node.node_id for node in nodes}
+        self._is_stale |= self._mesh.disable(known[node_id] for node_id in gone)
         for node in nodes:
             self._is_stale |= self._mesh.put_node(node)
         for link in links:
@@ -124,6 +144,13 @@ class LiveGraph:
 
     def _apply(self, message: BusMessage) -> None:
         EVENTS.inc()
+        try:
+            self._take(message)
+        except (DecodeError, PlmError) as error:
+            # Nothing of ours writes such a message; what it should have said, the next comparison finds.
+            log.warning("Left out an event", subject=message.subject, reason=repr(error))
+
+    def _take(self, message: BusMessage) -> None:
         if subjects.is_link_subject(message.subject):
             link = codec.link_from_wire(pb.LinkEvent.FromString(message.payload).link)
             self._is_stale |= self._mesh.put_link(link)
