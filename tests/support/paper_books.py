@@ -27,6 +27,7 @@ from plm.wire import plm_pb2 as pb
 from support import demo_mesh, virtual_time
 
 LATE_S = 0.5
+CALL_S = 0.003
 _T = TypeVar("_T")
 
 
@@ -46,6 +47,16 @@ Weather = Callable[[str, str], Awaitable[Fault]]
 async def fair(_caller: str, _method: str) -> Fault:
     """Nothing goes wrong."""
     return Fault.NONE
+
+
+def losing(is_lost: Callable[[str, str], bool]) -> Weather:
+    """Weather in which a call takes a moment, and one that meets the condition (who, what) never arrives."""
+
+    async def weather(caller: str, method: str) -> Fault:
+        await asyncio.sleep(CALL_S)
+        return Fault.LOST_REQUEST if is_lost(caller, method) else Fault.NONE
+
+    return weather
 
 
 class PaperBooks:

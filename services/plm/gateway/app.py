@@ -2,8 +2,8 @@
 
 from fastapi import FastAPI
 
-from plm.gateway import problems
-from plm.gateway.debug_routes import create_debug_router
+from plm.gateway import examples, problems
+from plm.gateway.debug_routes import create_closed_router, create_debug_router
 from plm.gateway.routes import Parts, create_router
 
 _DESCRIPTION = """Payments over the mesh.
@@ -21,12 +21,14 @@ def create_app(parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        redirect_slashes=False,
     )
     problems.install(app)
     app.include_router(create_router(parts))
-    app.include_router(create_debug_router(parts))
+    create_debug = create_debug_router if parts.debug_enabled else create_closed_router
+    app.include_router(create_debug(parts))
 
-    @app.get("/healthz", include_in_schema=True)
+    @app.get("/healthz", responses=examples.answer(examples.HEALTH))
     async def healthz() -> dict[str, str]:
         """For the edge: this process answers."""
         return {"status": "ok"}

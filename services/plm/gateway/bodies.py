@@ -5,6 +5,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from plm.gateway import examples
+
 NodeId = Annotated[str, Field(description="Name of a mesh node.", examples=["a"], max_length=40)]
 Amount = Annotated[str, Field(description="Decimal string.", examples=["10000.00"], max_length=64)]
 Currency = Annotated[str, Field(description="ISO 4217 code.", examples=["USD"], max_length=8)]
@@ -20,6 +22,8 @@ class Body(BaseModel):
 
 class PaymentRequest(Body):
     """What to pay."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.PAYMENT_REQUEST]})
 
     from_node: NodeId = Field(alias="from")
     to_node: NodeId = Field(alias="to")
@@ -70,6 +74,8 @@ class PaymentBody(Body):
 
 class RoutesRequest(PaymentRequest):
     """For which payment routes are wanted, how many, and whether they may share links."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.ROUTES_REQUEST]})
 
     k: int = Field(default=3, ge=1, le=16)
     disjoint: bool = Field(default=False, description="No two routes share a link")
@@ -214,7 +220,7 @@ class HoldPointBody(Body):
 class ProblemBody(BaseModel):
     """RFC 9457, with a stable code."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"code": "no_route"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.PROBLEM]})
 
     type: str
     title: str

@@ -2,13 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from plm.domain import ids
 from plm.domain.errors import Code, Refused
-from plm.gateway import bodies
+from plm.gateway import bodies, examples
 from plm.gateway.routes import PROBLEMS, Authorization, Parts
 from plm.wire import plm_pb2 as pb
+
+NodeName = Annotated[str, Path(description="Name of a mesh node.", examples=["b"])]
+_HOLD_POINT = examples.answer(examples.HOLD_POINT)
 
 
 def _state(found: pb.HoldPointState) -> bodies.HoldPointBody:
@@ -23,21 +26,19 @@ def create_debug_router(parts: Parts) -> APIRouter:
 
     def check(authorization: str, node_id: str) -> str:
         parts.keys.client_of(authorization).check_operator()
-        if not parts.debug_enabled:
-            raise Refused(Code.DEBUG_DISABLED, "debug is not enabled")
         return ids.check_node_id(node_id)
 
-    @router.post("/hold/{node_id}")
+    @router.post("/hold/{node_id}", responses=_HOLD_POINT)
     async def arm(
-        node_id: str, body: bodies.ArmRequest, authorization: Authorization = ""
+        node_id: NodeName, body: bodies.ArmRequest, authorization: Authorization = ""
     ) -> bodies.HoldPointBody:
         """Make the next payment stop in a node, after its hold and before its call."""
         node = check(authorization, node_id)
         return _state(await parts.peers.arm_hold_point(node, body.hold_ms_max))
 
-    @router.get("/hold/{node_id}")
+    @router.get("/hold/{node_id}", responses=_HOLD_POINT)
     async def hold_point(
-        node_id: str,
+        node_id: NodeName,
         wait_ms: Annotated[int, Query(alias="waitMs", ge=0, le=10_000)] = 0,
         authorization: Authorization = "",
     ) -> bodies.HoldPointBody:
@@ -46,9 +47,21 @@ def create_debug_router(parts: Parts) -> APIRouter:
         return _state(await parts.peers.hold_point(node, wait_ms))
 
     @router.post("/exit/{node_id}", status_code=204)
-    async def leave(node_id: str, authorization: Authorization = "") -> Response:
+    async def leave(node_id: NodeName, authorization: Authorization = "") -> Response:
         """Make a node's process leave at once with code 137."""
         await parts.peers.exit(check(authorization, node_id))
         return Response(status_code=204)
+
+    return router
+
+
+def create_closed_router(parts: Parts) -> APIRouter:
+    """What stands at /debug while it is off: no route, only the reason, and that for a key of role operator alone."""
+    router = APIRouter(prefix="/debug", include_in_schema=False)
+
+    @router.api_route("/{_rest:path}", methods=["GET", "POST"])
+    async def closed(authorization: Authorization = "") -> None:
+        parts.keys.client_of(authorization).check_operator()
+        raise Refused(Code.DEBUG_DISABLED, "debug is not enabled")
 
     return router

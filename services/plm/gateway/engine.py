@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from plm.domain import rerouting
-from plm.domain.errors import Code, Conflict, PlmError, Unavailable
+from plm.domain.errors import Code, Conflict, PlmError, Refused, Unavailable
 from plm.domain.orders import AttemptOrder, CloseOrder, PaymentOrder, RefuseOrder
 from plm.domain.payments import Attempt, AttemptState, Payment, PaymentState
 from plm.domain.relay import ForwardTask, Outcome
@@ -34,6 +34,9 @@ _ATTEMPT_MS_MIN = 250
 _RETRY_AFTER_MS = 1_000
 _PAUSE_S = 0.05
 _PAUSE_S_MAX = 0.5
+# Between attempts when one failed and nobody is to blame. A payment has few attempts: they must outlast an outage.
+_VAIN_PAUSE_S = 0.1
+_VAIN_PAUSE_S_MAX = 4.0
 
 _Answer = TypeVar("_Answer")
 
@@ -130,7 +133,7 @@ class Payments:
                 Code.DEADLINE_EXCEEDED, "no attempt came through", retry_after_ms=_RETRY_AFTER_MS
             )
         number = len(payment.attempts) + 1
-        route = self._choose(trip)
+        route = await self._choose(trip)
         if not await self._begin(trip, number, route):
             return await self._read(trip)
         outcome = await self._forward(trip, number, route)
@@ -138,26 +141,32 @@ class Payments:
             attempt = await self._close(trip, number, outcome)
             outcome = Outcome(posted=True) if attempt.state is AttemptState.POSTED else outcome
         ATTEMPTS.labels("posted" if outcome.posted else outcome.error_code).inc()
-        if not outcome.posted:
-            log.info(
-                "Closed an attempt",
-                payment=trip.order.payment_id,
-                attempt=number,
-                route="-".join(route.nodes),
-                code=outcome.error_code,
-                failed_node=outcome.failed_node,
-                reason=outcome.error_detail,
-            )
-            trip.ban = rerouting.learn(trip.ban, outcome)
-            if rerouting.is_definite(outcome.error_code):
-                return await self._refuse(trip, outcome.error_code, outcome.error_detail)
+        if outcome.posted:
+            return await self._read(trip)
+        log.info(
+            "Closed an attempt",
+            payment=trip.order.payment_id,
+            attempt=number,
+            route="-".join(route.nodes),
+            code=outcome.error_code,
+            failed_node=outcome.failed_node,
+            reason=outcome.error_detail,
+        )
+        return await self._after(trip, number, outcome)
+
+    async def _after(self, trip: _Trip, number: int, failure: Outcome) -> Payment:
+        """What a closed attempt means for the payment: its end, or another way, or the same one later."""
+        if rerouting.is_definite(failure.error_code):
+            return await self._refuse(trip, failure.error_code, failure.error_detail)
+        known, trip.ban = trip.ban, rerouting.learn(trip.ban, failure)
+        if trip.ban == known:
+            pause_s = min(_VAIN_PAUSE_S * 2 ** (number - 1), _VAIN_PAUSE_S_MAX)
+            await asyncio.sleep(min(pause_s, max(trip.left_ms, 0) / 1000))
         return await self._read(trip)
 
-    def _choose(self, trip: _Trip) -> Route:
+    async def _choose(self, trip: _Trip) -> Route:
         order = trip.order
-        found = self._routes.quoter.routes(
-            order.from_node, order.to_node, order.amount, k=1, ban=trip.ban
-        )
+        found = await self._quote(trip)
         if not found:
             raise Unavailable(
                 Code.NO_ROUTE,
@@ -165,6 +174,19 @@ class Payments:
                 retry_after_ms=_RETRY_AFTER_MS,
             )
         return found[0]
+
+    async def _quote(self, trip: _Trip) -> list[Route]:
+        order = trip.order
+        for is_last_look in (False, True):
+            try:
+                return self._routes.quoter.routes(
+                    order.from_node, order.to_node, order.amount, k=1, ban=trip.ban
+                )
+            except Refused:
+                # The ledger knew both ends: the mesh in memory is behind it, or one was disabled since.
+                if not is_last_look:
+                    await self._insist(trip, self._routes.refresh)
+        return []
 
     async def _begin(self, trip: _Trip, number: int, route: Route) -> bool:
         """Whether the attempt is open. If not, the world has moved: read again."""
@@ -178,7 +200,7 @@ class Payments:
                     Code.PAYMENT_IN_PROGRESS, "another gateway works on this payment"
                 ) from error
             if error.code is Code.POLICY_CHANGED:
-                await self._routes.refresh()
+                await self._insist(trip, self._routes.refresh)
                 await asyncio.sleep(_PAUSE_S)
             return False
         except PlmError as error:

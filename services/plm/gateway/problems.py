@@ -44,6 +44,8 @@ _CODES: dict[int, tuple[Code, ...]] = {
     503: (Code.NO_ROUTE, Code.NODE_UNREACHABLE, Code.LEDGER_UNAVAILABLE, Code.NOT_LEADER),
     504: (Code.DEADLINE_EXCEEDED,),
 }
+_COME_AGAIN = (429, 503)
+_RETRY_AFTER_MS = 1_000
 STATUS_OF: dict[Code, int] = {code: status for status, codes in _CODES.items() for code in codes}
 
 
@@ -61,6 +63,8 @@ def problem(
         effectUnknown=effect_unknown,
     )
     headers = {}
+    if retry_after_ms is None and status in _COME_AGAIN:
+        retry_after_ms = _RETRY_AFTER_MS  # whoever raised it had nothing better to say
     if retry_after_ms is not None:
         headers["Retry-After"] = str(max(1, -(-retry_after_ms // 1000)))
     return JSONResponse(

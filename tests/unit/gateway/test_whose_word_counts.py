@@ -1,0 +1,117 @@
+"""Gateways that die, race, or hear lies: what the ledger says is so, and nothing that anybody else says."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import pytest
+from plm.domain.errors import Code, Conflict, Unavailable
+from plm.domain.payments import AttemptState, Payment, PaymentState
+from plm.domain.relay import ForwardTask, Outcome
+from plm.gateway import engine
+from plm.node import engine as node_engine
+from support import demo_mesh, virtual_time
+from support.demo_mesh import payment_order
+from support.paper_books import Fault, losing
+from support.paper_gateway import pay_over, payments_over, states
+from support.paper_mesh import PaperMesh
+
+_T = TypeVar("_T")
+
+
+def run(story: Coroutine[Any, Any, _T]) -> _T:
+    return virtual_time.run(story, engine, node_engine)
+
+
+def test_what_another_gateway_left_open_is_closed_before_anything_else() -> None:
+    mesh = PaperMesh()
+
+    async def story() -> Payment:
+        for command in demo_mesh.whole_payment("p")[:3]:  # one of two holds is taken
+            mesh.ledger.decide(command)
+        return await pay_over(mesh)
+
+    payment = run(story())
+    assert states(payment) == [("abd", AttemptState.CLOSED), ("abd", AttemptState.POSTED)]
+    assert payment.attempts[0].close_reason == "taken over"
+    assert mesh.ledger.account("link/a/b").held == 0
+
+
+def test_a_first_node_that_is_silent_is_named_where_its_attempt_is_closed() -> None:
+    """Nobody but the gateway can close it then, and the receipt says why."""
+    mesh = PaperMesh()
+    mesh.nodes["a"].kill()
+    with pytest.raises(Unavailable) as caught:
+        run(pay_over(mesh))
+    assert (caught.value.code, caught.value.effect_unknown) == (Code.NO_ROUTE, False)
+    [attempt] = mesh.ledger.payment("p").attempts
+    assert (attempt.state, attempt.failed_node) == (AttemptState.CLOSED, "a")
+    assert attempt.close_reason == "connection refused"
+
+
+def test_two_gateways_with_the_same_payment_settle_it_once() -> None:
+    async def story() -> tuple[PaperMesh, list[Payment | BaseException]]:
+        mesh = PaperMesh()
+        mesh.ledger.weather = mesh.weather = losing(lambda *_: False)
+        gateways = [(await payments_over(mesh))[0] for _ in range(4)]
+        asked = [gateway.pay(payment_order("p")) for gateway in gateways]
+        return mesh, await asyncio.gather(*asked, return_exceptions=True)
+
+    mesh, answers = run(story())
+    payment = mesh.ledger.payment("p")
+    assert payment.state is PaymentState.SETTLED
+    assert mesh.ledger.account("link/d/b").posted + mesh.ledger.account("link/d/c").posted == 1000
+    for answer in answers:
+        assert answer == payment or isinstance(answer, Conflict)
+
+
+class Liar:
+    """A first node that does nothing and says what it likes."""
+
+    def __init__(self, saying: Outcome) -> None:
+        self._saying = saying
+
+    async def forward(self, node_id: str, task: ForwardTask, timeout_s: float) -> Outcome:
+        return self._saying
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        Outcome(posted=True),
+        Outcome(closed=True, error_code=Code.NODE_UNREACHABLE),
+        Outcome(hold_ids=("h",)),
+        Outcome(error_code="a code of tomorrow", failed_node="b"),
+    ],
+)
+def test_no_nodes_word_settles_a_payment(lie: Outcome) -> None:
+    """Only the ledger's does: what it has not posted stays unpaid, whoever says otherwise."""
+
+    async def story() -> Payment:
+        mesh = PaperMesh()
+        payments, _ = await payments_over(mesh, Liar(lie))
+        with contextlib.suppress(Unavailable):
+            answer = await payments.pay(payment_order("p"))
+            assert answer.state is PaymentState.REFUSED
+        return mesh.ledger.payment("p")
+
+    payment = run(story())
+    assert payment.state is not PaymentState.SETTLED
+    assert payment.attempts
+    assert all(attempt.state is AttemptState.CLOSED for attempt in payment.attempts)
+
+
+def test_closing_is_repeated_until_the_ledger_has_said_which_it_is() -> None:
+    """A late commit and a lost answer: the money moved, and the next attempt must not begin."""
+    mesh = PaperMesh()
+    lost = iter([Fault.LOST_ANSWER, Fault.LOST_REQUEST, Fault.LOST_ANSWER])
+
+    async def weather(caller: str, method: str) -> Fault:
+        ends = method in {"post_attempt", "close_attempt"}
+        return next(lost, Fault.NONE) if ends else Fault.NONE
+
+    mesh.ledger.weather = weather
+    payment = run(pay_over(mesh))
+    assert states(payment) == [("abd", AttemptState.POSTED)]
+    assert mesh.ledger.calls.count("begin_attempt") == 1
