@@ -2,7 +2,7 @@
 
 import pytest
 from support import objects, program
-from support.paper_charts import Manifest
+from support.charts import Manifest
 from support.program import Recorder
 
 

@@ -7,16 +7,13 @@ from typing import Any
 import pytest
 from plmkit.localcluster import rendering
 from plmkit.localcluster.layout import Layout
-from support import objects, paper_charts
-from support.charts import definitions, read_documents, render
+from support.charts import CHARTS, Manifest, definitions, read_documents, render
 from support.openapi import Schemas
-from support.paper_charts import Manifest
 from support.postgres import ROOT
-from support.program import CHART, Recorder
 
 SERVICES = {"image": "plm.local/services@sha256:1"}
 OPERATOR = {"image": "plm.local/operator@sha256:2", "nodeImage": SERVICES["image"]}
-[MESH] = read_documents((ROOT / "charts" / "plm-services" / "values-mesh50.yaml").read_text())
+[MESH] = read_documents((CHARTS / "plm-services" / "values-mesh50.yaml").read_text())
 OWN = ROOT / "kit" / "plmkit" / "localcluster" / "manifests"
 EXAMPLES = ROOT / "examples"
 
@@ -55,32 +52,17 @@ def problems_of(schemas: Schemas, found: Iterable[Mapping[str, Any]]) -> list[st
     return [problem for each in checked for problem in schemas.problems(each)]
 
 
-def by_title(found: Iterable[Manifest]) -> dict[str, Manifest]:
-    """All but the definitions, which helm applies without looking into them."""
-    return {
-        objects.title(each): each for each in found if each["kind"] != "CustomResourceDefinition"
-    }
-
-
 @pytest.mark.parametrize(("chart", "values"), RELEASES)
 def test_what_helm_renders_fits(schemas: Schemas, chart: str, values: Mapping[str, Any]) -> None:
-    rendered = render(chart, values)
-    assert problems_of(schemas, rendered) == []
-    # Other tests render without helm; here the two are held against each other.
-    assert by_title(rendered) == by_title(paper_charts.render(chart, values))
+    assert problems_of(schemas, render(chart, values)) == []
 
 
-@pytest.mark.parametrize("chart", ["plm-operator", "plm-services"])
-def test_what_helm_renders_for_the_program_fits(
-    schemas: Schemas, recorder: Recorder, chart: str
-) -> None:
-    [values] = [each.inputs["values"] for each in recorder.of_type(CHART) if each.name == chart]
-    rendered = render(chart, values)
-    assert problems_of(schemas, rendered) == []
-    assert by_title(rendered) == by_title(paper_charts.render(chart, values))
+def test_the_definitions_fit(schemas: Schemas) -> None:
+    """Helm applies them without looking into them."""
+    assert problems_of(schemas, definitions()) == []
 
 
-def test_what_the_program_and_the_operator_make_fits(
+def test_what_the_program_its_charts_and_the_operator_make_fits(
     schemas: Schemas, everything: list[Manifest]
 ) -> None:
     kinds = {each["kind"] for each in everything}

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plminfra import policies
 from support import program, reach
+from support.charts import Manifest
 from support.objects import of_kind, title, workloads
-from support.paper_charts import Manifest
 from support.postgres import ROOT
 from support.reach import ANYWHERE, DNS, Connection
 

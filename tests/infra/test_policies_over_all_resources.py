@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
-from support import paper_charts
+from support import charts
+from support.charts import Manifest
 from support.objects import of_kind, title, workloads
-from support.paper_charts import Manifest
 from support.program import IMAGES, SECRETS, texts_of
 
 LABELS = {f"app.kubernetes.io/{name}" for name in ("name", "component", "part-of", "managed-by")}
@@ -233,18 +233,18 @@ def budgets(found: Iterable[Manifest]) -> list[Manifest]:
 def test_of_several_pods_a_drain_takes_one_at_a_time(
     chart: str, several: dict[str, Any], name: str
 ) -> None:
-    found = paper_charts.render(chart, {**REQUIRED[chart], **several})
+    found = charts.render(chart, {**REQUIRED[chart], **several})
     [budget] = budgets(found)
     [workload] = [each for each in workloads(found) if each.name == name]
     assert budget["spec"]["maxUnavailable"] == 1
     assert budget["spec"]["selector"]["matchLabels"].items() <= workload.pod_labels.items()
-    assert budgets(paper_charts.render(chart, REQUIRED[chart])) == []
+    assert budgets(charts.render(chart, REQUIRED[chart])) == []
 
 
 def test_a_drain_of_the_ledger_is_never_blocked() -> None:
     """Of several ledgers one alone is ready: a budget would count the others as gone, and keep that one for ever."""
     values = {**REQUIRED["plm-services"], "ledger": {"replicas": 2}}
-    assert budgets(paper_charts.render("plm-services", values)) == []
+    assert budgets(charts.render("plm-services", values)) == []
 
 
 def test_every_selector_finds_the_pods_of_one_workload(everything: list[Manifest]) -> None:

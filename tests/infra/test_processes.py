@@ -12,9 +12,9 @@ from plm.migrate.settings import MigrateSettings
 from plm.node.settings import NodeSettings
 from plmop.settings import OperatorSettings
 from pydantic_settings import BaseSettings
-from support import paper_charts
+from support import charts
+from support.charts import Manifest
 from support.objects import Workload, environment_of, of_kind, settings_of, workloads
-from support.paper_charts import Manifest
 from support.postgres import ROOT
 from support.program import CHART, IMAGES, Recorder
 from support.settings_names import environment_names, paths_in, required_names
@@ -88,12 +88,10 @@ def test_what_the_program_says_arrives(recorder: Recorder, everything: list[Mani
     assert (ledger.postgres.user, migrate.postgres.user) == ("ledger", "postgres")
 
 
-@pytest.mark.parametrize(
-    "entropy", paper_charts.schema("plm-services")["properties"]["entropy"]["enum"]
-)
+@pytest.mark.parametrize("entropy", charts.schema("plm-services")["properties"]["entropy"]["enum"])
 @pytest.mark.parametrize("debug_enabled", [True, False])
 def test_switches_arrive_as_they_are_set(entropy: str, debug_enabled: bool) -> None:
-    found = paper_charts.render(
+    found = charts.render(
         "plm-services",
         {"image": IMAGES["services"], "entropy": entropy, "debugEnabled": debug_enabled},
     )

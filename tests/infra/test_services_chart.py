@@ -1,21 +1,21 @@
 """The chart of ledger, gateway, migrations and mesh: its values, its schema, and what it refuses to render."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 from plmop.mesh_node import spec
-from plmop.mesh_node.spec import MeshNodeSpec
-from support import paper_charts
+from plmop.mesh_node.spec import KIND, MeshNodeSpec
+from support import charts
+from support.charts import HelmRefusedError
 from support.objects import of_kind
-from support.postgres import ROOT
 from support.program import IMAGES
 
 CHART = "plm-services"
-DEFAULTS = paper_charts.defaults(CHART)
-MESH50 = yaml.safe_load((ROOT / "charts" / CHART / "values-mesh50.yaml").read_text())
-SCHEMA = paper_charts.schema(CHART)
+DEFAULTS = charts.defaults(CHART)
+[MESH50] = charts.read_documents((charts.CHARTS / CHART / "values-mesh50.yaml").read_text())
+SCHEMA = charts.schema(CHART)
 
 
 def test_the_values_fit_their_schema() -> None:
@@ -27,17 +27,23 @@ def test_the_values_fit_their_schema() -> None:
         assert properties is None or set(properties) == set(value), name
 
 
-def test_the_values_of_the_larger_mesh_fit_too_and_leave_the_demo_out() -> None:
-    merged = paper_charts.checked(CHART, MESH50)
-    assert len(merged["nodes"]) == 50
-    assert DEFAULTS["nodes"].keys().isdisjoint(merged["nodes"])
-    assert merged["core"] == {"enabled": False}
+def nodes_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The specs of all MeshNodes that come of these values, by name."""
+    found = charts.render(CHART, {"image": IMAGES["services"], **values})
+    return {each["metadata"]["name"]: each["spec"] for each in of_kind(found, KIND)}
 
 
-@pytest.mark.parametrize("values", [DEFAULTS, paper_charts.merged(DEFAULTS, MESH50)])
+def test_the_larger_mesh_leaves_the_demo_out() -> None:
+    assert nodes_of({}).keys() == DEFAULTS["nodes"].keys() == set("abcd")
+    larger = nodes_of(MESH50)
+    assert len(larger) == 50
+    assert larger.keys().isdisjoint(DEFAULTS["nodes"])
+
+
+@pytest.mark.parametrize("values", [{}, MESH50], ids=["demo", "larger"])
 def test_every_node_is_one_that_the_operator_takes(values: dict[str, Any]) -> None:
     """And every link ends at a node of the same mesh and currency."""
-    nodes = {name: MeshNodeSpec.model_validate(each) for name, each in values["nodes"].items()}
+    nodes = {name: MeshNodeSpec.model_validate(each) for name, each in nodes_of(values).items()}
     for name, each in nodes.items():
         for link in each.links:
             assert link.to in nodes, (name, link.to)
@@ -77,13 +83,13 @@ def test_the_schema_of_a_node_is_the_operator_s() -> None:
     ],
 )
 def test_wrong_values_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(jsonschema.ValidationError):
-        paper_charts.render(CHART, {"image": IMAGES["services"], **wrong})
+    with pytest.raises(HelmRefusedError, match=r"values don't meet the specifications"):
+        charts.render(CHART, {"image": IMAGES["services"], **wrong})
 
 
 def test_without_the_core_there_are_nodes_and_nothing_else() -> None:
-    found = paper_charts.render(CHART, {**MESH50, "image": IMAGES["services"]}, release="mesh50")
-    assert {each["kind"] for each in found} == {"MeshNode"}
+    found = charts.render(CHART, {**MESH50, "image": IMAGES["services"]}, release="mesh50")
+    assert {each["kind"] for each in found} == {KIND}
     assert {each["metadata"]["name"] for each in found} == set(MESH50["nodes"]) - set("abcd")
     for each in found:
         assert each["metadata"]["annotations"]["pulumi.com/waitFor"] == "condition=Ready"
@@ -94,7 +100,7 @@ def test_another_image_brings_another_migration_job() -> None:
     names = [
         job["metadata"]["name"]
         for image in (IMAGES["services"], IMAGES["operator"], IMAGES["services"])
-        for job in of_kind(paper_charts.render(CHART, {"image": image}), "Job")
+        for job in of_kind(charts.render(CHART, {"image": image}), "Job")
     ]
     assert len(names) == 3
     assert names[0] == names[2] != names[1]

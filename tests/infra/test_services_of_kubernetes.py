@@ -1,8 +1,8 @@
 """Every Service: reachable from where it should be, leading to a port that is there, and no reason to wait."""
 
 import pytest
+from support.charts import Manifest
 from support.objects import of_kind, title, workloads
-from support.paper_charts import Manifest
 from support.program import declared
 
 # Patroni writes the addresses of these itself.

@@ -11,9 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from plminfra.sizing import CLUSTER_MIB, PROFILES, SHIM_MIB, Profile, Size, profile_of
-from support import objects, paper_charts
+from support import charts, objects
+from support.charts import Manifest
 from support.objects import Workload, of_kind, workloads
-from support.paper_charts import Manifest
 from support.postgres import ROOT
 from support.program import IMAGES
 
@@ -112,7 +112,7 @@ def test_with_the_larger_mesh_everything_fits_six_gibibytes(everything: list[Man
     values = yaml.safe_load(
         (ROOT / "charts" / "plm-services" / "values-mesh50.yaml").read_text()
     ) | {"image": IMAGES["services"]}
-    release = paper_charts.render("plm-services", values, release="mesh50")
+    release = charts.render("plm-services", values, release="mesh50")
     nodes = [*release, *of_kind(everything, "Deployment")]
     made = workloads(objects.children(nodes))
     assert len(made) == 50

@@ -11,8 +11,8 @@ from plm.gateway.settings import GatewaySettings
 from plminfra.sizing import PROFILES, Size
 from plminfra.stores import nats
 from plmop.settings import OperatorSettings
+from support.charts import Manifest
 from support.objects import of_kind, settings_of, workloads
-from support.paper_charts import Manifest
 from support.postgres import ROOT
 from support.program import declared
 

@@ -2,41 +2,28 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 from plmop import crds
 from plmop.settings import OperatorSettings
-from support.apiserver import find_tool
-from support.postgres import ROOT
+from support import charts
+from support.charts import HelmRefusedError, Manifest
+from support.settings_names import environment_names
 
-CHART = ROOT / "charts" / "plm-operator"
+CHART = "plm-operator"
 REQUIRED = {"image": "plm.local/operator@sha256:1", "nodeImage": "plm.local/services@sha256:2"}
-VALUES = {**yaml.safe_load((CHART / "values.yaml").read_text()), **REQUIRED}
-SCHEMA = json.loads((CHART / "values.schema.json").read_text())
-
-
-def environment_names() -> set[str]:
-    """Every name that pydantic reads, nested ones included."""
-    names = set()
-    for name, field in OperatorSettings.model_fields.items():
-        nested = getattr(field.annotation, "model_fields", None)
-        if nested is None:
-            names.add(f"PLM_{name}".upper())
-        else:
-            names |= {f"PLM_{name}__{inner}".upper() for inner in nested}
-    return names
+VALUES = {**charts.defaults(CHART), **REQUIRED}
+SCHEMA = charts.schema(CHART)
 
 
 def test_the_chart_sets_only_what_the_operator_reads() -> None:
-    text = (CHART / "templates" / "deployment.yaml").read_text()
+    text = (charts.CHARTS / CHART / "templates" / "deployment.yaml").read_text()
     named = set(re.findall(r"\bPLM_[A-Z0-9_]+", text))
     assert named
-    assert named <= environment_names()
+    assert named <= environment_names(OperatorSettings)
 
 
 def test_the_values_fit_their_schema() -> None:
@@ -57,39 +44,24 @@ def test_the_values_fit_their_schema() -> None:
     ],
 )
 def test_wrong_values_are_refused(wrong: Mapping[str, Any]) -> None:
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**VALUES, **wrong}, SCHEMA)
+    with pytest.raises(HelmRefusedError, match=r"values don't meet the specifications"):
+        rendered(**wrong)
 
 
-def rendered(**values: Any) -> list[dict[str, Any]]:
+def rendered(**values: Any) -> list[Manifest]:
     """What helm makes of it."""
-    arguments = [
-        f"--set-json={name}={json.dumps(value)}" for name, value in {**REQUIRED, **values}.items()
-    ]
-    command = [
-        find_tool("helm"),
-        "template",
-        "plm-operator",
-        str(CHART),
-        "--namespace=plm",
-        *arguments,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
+    return charts.render(CHART, {**REQUIRED, **values})
 
 
-def of_kind(kind: str, **values: Any) -> dict[str, Any]:
+def of_kind(kind: str, **values: Any) -> Manifest:
     [found] = [document for document in rendered(**values) if document["kind"] == kind]
     return found
 
 
-@pytest.mark.stores
 def test_the_role_is_what_cluster_may_do() -> None:
     assert of_kind("Role")["rules"] == crds.rules()
 
 
-@pytest.mark.stores
 def test_every_object_carries_the_standard_labels() -> None:
     for document in rendered():
         labels = document["metadata"]["labels"]
@@ -98,7 +70,6 @@ def test_every_object_carries_the_standard_labels() -> None:
         assert document["metadata"]["namespace"] == "plm"
 
 
-@pytest.mark.stores
 def test_the_pod_is_restricted_and_limited() -> None:
     pod = of_kind("Deployment")["spec"]["template"]["spec"]
     [container] = pod["containers"]
@@ -113,7 +84,6 @@ def test_the_pod_is_restricted_and_limited() -> None:
     assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
 
 
-@pytest.mark.stores
 def test_it_may_call_what_it_must_and_nothing_else() -> None:
     spec = of_kind("NetworkPolicy")["spec"]
     assert spec["policyTypes"] == ["Ingress", "Egress"]
@@ -122,14 +92,12 @@ def test_it_may_call_what_it_must_and_nothing_else() -> None:
     assert [port["port"] for rule in spec["ingress"] for port in rule["ports"]] == [8080]
 
 
-@pytest.mark.stores
 def test_a_disruption_budget_comes_with_a_second_replica_only() -> None:
     """For a single one it would block every drain."""
     assert "PodDisruptionBudget" not in {each["kind"] for each in rendered()}
     assert of_kind("PodDisruptionBudget", replicas=2)["spec"]["maxUnavailable"] == 1
 
 
-@pytest.mark.stores
 def test_lists_arrive_as_the_settings_read_them() -> None:
     """The arrow from chart values to settings crosses a language: both ends are asked."""
     deployment = of_kind(

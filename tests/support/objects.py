@@ -11,8 +11,8 @@ from plmop.mesh_node import manifests
 from plmop.mesh_node.spec import KIND, MeshNodeSpec
 from plmop.settings import OperatorSettings
 from pydantic_settings import BaseSettings
-from support import paper_charts
-from support.paper_charts import Manifest
+from support import charts
+from support.charts import Manifest
 from support.program import CHART, Recorder
 
 S = TypeVar("S", bound=BaseSettings)
@@ -57,7 +57,7 @@ def everything(recorder: Recorder) -> list[Manifest]:
     installed = [
         manifest
         for chart in recorder.of_type(CHART)
-        for manifest in paper_charts.render(
+        for manifest in charts.render(
             chart.name, chart.inputs["values"], namespace=chart.inputs["namespace"]
         )
     ]
