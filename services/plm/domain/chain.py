@@ -85,9 +85,9 @@ def canonical(draft: EntryDraft, created_at_ms: int, epoch: int) -> bytes:
     return b"".join(parts)
 
 
-def entry_hash(seq: int, prev_hash: bytes, body: bytes, version: int = VERSION) -> bytes:
+def entry_hash(seq: int, prev_hash: bytes, body: bytes) -> bytes:
     """Hash of an entry at its place."""
-    return sha256(struct.pack(">HQ", version, seq) + prev_hash + body).digest()
+    return sha256(struct.pack(">HQ", VERSION, seq) + prev_hash + body).digest()
 
 
 def append(head: Head, drafts: Iterable[EntryDraft], created_at_ms: int, epoch: int) -> list[Entry]:
@@ -130,6 +130,7 @@ class Verifier:
         self.count = 0
         self.findings: dict[FindingKind, Finding] = {}
         self.fold = Fold()
+        self._epoch = 0
 
     def find(self, kind: FindingKind, seq: int, detail: str) -> None:
         """Note a finding unless one of its kind is known."""
@@ -139,11 +140,32 @@ class Verifier:
         """Check the next row against the one before it and against its own hash, then book it."""
         self.count += 1
         self._check_place(entry)
-        body = canonical(entry.draft, entry.created_at_ms, entry.epoch)
-        if entry_hash(entry.seq, entry.prev_hash, body, entry.version) != entry.hash:
-            self.find(FindingKind.ALTERED, entry.seq, "the row does not match its hash")
+        self._check_hash(entry)
+        if entry.epoch < self._epoch:
+            self.find(FindingKind.MISMATCH, entry.seq, f"epoch {entry.epoch} after {self._epoch}")
+        self._epoch = max(self._epoch, entry.epoch)
         self.head = Head(entry.seq, entry.hash)
-        self.fold.apply(entry.draft)
+        for account in self.fold.apply(entry.draft):
+            self.find(
+                FindingKind.MISMATCH, entry.seq, f"{account} moves in {entry.draft.currency} too"
+            )
+
+    def skip(self, seq: int, why: str) -> None:
+        """Note a row that no entry can be made of, and go on behind it."""
+        self.count += 1
+        self.find(FindingKind.ALTERED, seq, why)
+
+    def _check_hash(self, entry: Entry) -> None:
+        if entry.version != VERSION or entry.seq < 1:
+            self.find(
+                FindingKind.ALTERED,
+                entry.seq,
+                f"no row was ever written as {entry.seq} in version {entry.version}",
+            )
+            return
+        body = canonical(entry.draft, entry.created_at_ms, entry.epoch)
+        if entry_hash(entry.seq, entry.prev_hash, body) != entry.hash:
+            self.find(FindingKind.ALTERED, entry.seq, "the row does not match its hash")
 
     def _check_place(self, entry: Entry) -> None:
         if entry.seq != self.head.seq + 1:
@@ -167,15 +189,24 @@ class Verifier:
 
     def check_balances(self, stored: dict[str, tuple[int, int]]) -> None:
         """Compare stored (posted, held) per account with what the entries add up to."""
-        for account in sorted(stored.keys() | self.fold.posted.keys() | self.fold.held.keys()):
+        for account in sorted(stored.keys() | self.fold.currencies.keys()):
             computed = (self.fold.posted.get(account, 0), self.fold.held.get(account, 0))
-            if stored.get(account, (0, 0)) != computed:
-                posted, held = stored.get(account, (0, 0))
+            if account not in stored:
+                self.find(FindingKind.MISMATCH, 0, f"{account} has entries and no balance")
+            elif stored[account] != computed:
+                posted, held = stored[account]
                 self.find(
                     FindingKind.MISMATCH,
                     0,
                     f"{account} says posted {posted}, held {held}; its entries say {computed[0]}, {computed[1]}",
                 )
+
+    def check_currencies(self, stored: dict[str, str]) -> None:
+        """Compare the currency of each account with that of its entries."""
+        for account, currency in sorted(self.fold.currencies.items()):
+            if stored.get(account, currency) != currency:
+                detail = f"{account} is in {stored[account]}; its entries are in {currency}"
+                self.find(FindingKind.MISMATCH, 0, detail)
 
     def check_sums(self, sums: dict[str, int]) -> None:
         """Sums of all stored balances per currency: nothing may come from nowhere."""
@@ -185,20 +216,25 @@ class Verifier:
 
 
 class Fold:
-    """Balances as entries make them."""
+    """Balances as entries make them, and the currency that each account's first entry is in."""
 
     def __init__(self) -> None:
         self.posted: dict[str, int] = {}
         self.held: dict[str, int] = {}
+        self.currencies: dict[str, str] = {}
 
-    def apply(self, draft: EntryDraft) -> None:
-        """Book one entry."""
+    def apply(self, draft: EntryDraft) -> list[str]:
+        """Book one entry. Returns those of its accounts that were in another currency before."""
         held, debit, amount = self.held, draft.debit, draft.amount
         if draft.kind == EntryKind.HOLD:
             held[debit] = held.get(debit, 0) + amount
-            return
-        if draft.kind in {EntryKind.POST, EntryKind.VOID}:
+        elif draft.kind in {EntryKind.POST, EntryKind.VOID}:
             held[debit] = held.get(debit, 0) - amount
-        if draft.kind != EntryKind.VOID:
+        if draft.kind not in {EntryKind.HOLD, EntryKind.VOID}:
             self.posted[debit] = self.posted.get(debit, 0) - amount
             self.posted[draft.credit] = self.posted.get(draft.credit, 0) + amount
+        return [
+            account
+            for account in (debit, draft.credit)
+            if self.currencies.setdefault(account, draft.currency) != draft.currency
+        ]

@@ -25,16 +25,22 @@ SECOND_CANONICAL = (
 SECOND_HASH = "ba9959c0a1536181b6ba4708339d50ea1f161f96fc70fd6c14cd0988669c95de"
 
 texts = st.text(max_size=6)
-drafts = st.builds(
-    EntryDraft,
-    texts,
-    st.sampled_from(EntryKind),
-    st.sampled_from(["link/a/b", "link/b/c", "external/USD"]),
-    st.sampled_from(["link/b/a", "link/c/b"]),
-    st.integers(1, 10**38),
-    st.sampled_from(["USD", "EUR"]),
-    texts,
-)
+
+
+def drafts_in(currency: str, source: str, target: str) -> st.SearchStrategy[EntryDraft]:
+    return st.builds(
+        EntryDraft,
+        texts,
+        st.sampled_from(EntryKind),
+        st.sampled_from([f"link/{source}/{target}", f"link/{target}/c", f"external/{currency}"]),
+        st.sampled_from([f"link/{target}/{source}", f"link/c/{target}"]),
+        st.integers(1, 10**38),
+        st.just(currency),
+        texts,
+    )
+
+
+drafts = drafts_in("USD", "a", "b") | drafts_in("EUR", "e", "f")
 
 
 @st.composite
@@ -183,6 +189,45 @@ def test_a_seq_used_twice_is_a_fork() -> None:
     assert verify([*entries, entries[1]])[FindingKind.FORK].seq == 2
 
 
+@pytest.mark.parametrize("version", [-1, 0, 2, 32767])
+def test_a_version_that_nobody_writes_is_named_not_computed(version: int) -> None:
+    entries = chain.append(Head(), [FIRST, SECOND], 1, 1)
+    findings = verify([entries[0], entries[1]._replace(version=version)])
+    assert findings[FindingKind.ALTERED].seq == 2
+
+
+def test_a_place_before_the_first_is_named_not_computed() -> None:
+    entries = chain.append(Head(), [FIRST, SECOND], 1, 1)
+    assert verify([entries[0]._replace(seq=-5), entries[1]])[FindingKind.ALTERED].seq == -5
+
+
+def test_a_row_that_cannot_be_read_is_named_and_the_rest_is_read_on() -> None:
+    entries = chain.append(Head(), [FIRST, SECOND, FIRST], 1, 1)
+    verifier = Verifier()
+    verifier.feed(entries[0])
+    verifier.skip(2, "its amount is no number")
+    verifier.feed(entries[2])
+    assert verifier.count == 3
+    assert verifier.findings[FindingKind.ALTERED] == Finding(
+        FindingKind.ALTERED, 2, "its amount is no number"
+    )
+
+
+def test_an_epoch_that_falls_is_named() -> None:
+    """A writer that was fenced off has written all the same: its rows may be linked and hashed faultlessly."""
+    first = chain.append(Head(), [FIRST], 1, 5)
+    second = chain.append(head_of(first), [SECOND], 1, 4)
+    third = chain.append(head_of(second), [SECOND], 1, 5)
+    assert verify([*first, *second, *third])[FindingKind.MISMATCH].seq == 2
+
+
+def test_an_account_that_moves_in_two_currencies_is_named() -> None:
+    other = FIRST._replace(currency="EUR", credit="link/b/a")
+    findings = verify(chain.append(Head(), [FIRST, other], 1, 1))
+    assert findings[FindingKind.MISMATCH].seq == 2
+    assert "external/USD" in findings[FindingKind.MISMATCH].detail
+
+
 def booked(*kinds: str) -> Verifier:
     verifier = Verifier()
     moves = [EntryDraft("t", kind, "link/a/b", "link/b/a", 7, "USD", "t") for kind in kinds]
@@ -220,6 +265,20 @@ def test_an_account_that_vanished_is_named() -> None:
     verifier = booked("transfer")
     verifier.check_balances({"link/a/b": (-7, 0)})
     assert "link/b/a" in verifier.findings[FindingKind.MISMATCH].detail
+
+
+def test_an_account_that_vanished_with_nothing_in_it_is_named() -> None:
+    verifier = booked("hold", "void")
+    verifier.check_balances({"link/a/b": (0, 0)})
+    assert "link/b/a" in verifier.findings[FindingKind.MISMATCH].detail
+
+
+def test_an_account_in_another_currency_than_its_entries_is_named() -> None:
+    verifier = booked("transfer")
+    verifier.check_currencies({"link/a/b": "USD", "link/b/a": "USD", "external/EUR": "EUR"})
+    assert verifier.findings == {}
+    verifier.check_currencies({"link/a/b": "USD", "link/b/a": "EUR"})
+    assert "link/b/a is in EUR" in verifier.findings[FindingKind.MISMATCH].detail
 
 
 def test_money_from_nowhere_is_named() -> None:
