@@ -1,6 +1,7 @@
 """The base image: a small Debian from the machine's own package mirror, in place of debian:12-slim."""
 
 import hashlib
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from plmkit.images.buildah import Buildah
 REFERENCE = "plm.local/debian"
 _HOOK = Path(__file__).parent / "base_hook.sh"
 _SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
+_LINE = re.compile(
+    r"\s*deb\s+(?:\[[^\]]*\]\s+)?(?P<address>\S+)\s+(?P<suite>\S+)\s+(?P<components>[^#]+)"
+)
 _LEFT_OUT = ("doc", "man", "locale", "info")
 _OPTIONS = (
     "--variant=apt",
@@ -35,18 +39,18 @@ def content_key() -> str:
 def source_lines(texts: list[str]) -> tuple[str, ...]:
     """`deb` lines for Debian 12 out of apt's source files, both formats; Debian's own mirror where there are none."""
     found = [line for text in texts for line in (*_one_line(text), *_deb822(text))]
-    by_suite = {line.split()[2]: line for line in found}
+    # Other people's packages may have a suite of that name too: theirs is no mirror of Debian.
+    found.sort(key=lambda line: "debian" not in line.split()[1])
+    by_suite = {line.split()[2]: line for line in reversed(found)}
     lines = tuple(by_suite[suite] for suite in _SUITES if suite in by_suite)
     return lines if lines and _SUITES[0] in by_suite else _FALLBACK
 
 
 def _one_line(text: str) -> Iterator[str]:
     for line in text.splitlines():
-        words = [
-            word for word in line.split() if not word.startswith("[") and not word.endswith("]")
-        ]
-        if len(words) >= 4 and words[0] == "deb" and words[2] in _SUITES:  # noqa: PLR2004 - deb URL suite component
-            yield f"deb {words[1]} {words[2]} main"
+        words = _LINE.match(line)
+        if words and words["suite"] in _SUITES and "main" in words["components"].split():
+            yield f"deb {words['address']} {words['suite']} main"
 
 
 def _deb822(text: str) -> Iterator[str]:
@@ -57,7 +61,9 @@ def _deb822(text: str) -> Iterator[str]:
             if ":" in line and not line.startswith(("#", " "))
         )
         address = fields.get("URIs", "").split()
-        if "deb" in fields.get("Types", "").split() and address:
+        is_enabled = fields.get("Enabled", "").strip() != "no"
+        has_main = "main" in fields.get("Components", "").split()
+        if "deb" in fields.get("Types", "").split() and address and is_enabled and has_main:
             for suite in fields.get("Suites", "").split():
                 if suite in _SUITES:
                     yield f"deb {address[0]} {suite} main"

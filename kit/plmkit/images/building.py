@@ -14,6 +14,7 @@ from plmkit.images.buildah import Buildah
 from plmkit.images.layout import Layout
 from plmkit.localcluster import LocalCluster
 from plmkit.state import Places
+from plmkit.turns import take_turn
 
 _RECORD = "images.json"
 _REFERENCES = "references.json"
@@ -48,9 +49,19 @@ class _Workshop:
         return self.places.cache / "images" / _RECORD
 
     def known(self) -> dict[str, Image]:
-        if not self.record.exists():
+        """What was built, and where it was published is still there. A record that cannot be read is none."""
+        try:
+            found = json.loads(self.record.read_text())
+            images = {name: Image(**raw) for name, raw in found.items()}
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):
             return {}
-        return {name: Image(**raw) for name, raw in json.loads(self.record.read_text()).items()}
+        return {name: image for name, image in images.items() if self._is_there(image)}
+
+    def _is_there(self, image: Image) -> bool:
+        if not image.digest:
+            return True
+        kept = self.layout.descriptor(f"plm.local/{image.name}")
+        return kept is not None and kept["digest"] == image.digest
 
     def remember(self, images: Mapping[str, Image]) -> None:
         _write(self.record, {name: asdict(image) for name, image in images.items()})
@@ -73,13 +84,40 @@ def _write(path: Path, value: object) -> None:
 def ensure(places: Places, *, say: Say = lambda _text: None) -> dict[str, Image]:
     """Every image, up to date; what has not changed is not built. Raises KitError with the builder's last words."""
     shop = _workshop(places)
-    shop.buildah.prepare()
+    waiting = "waiting: another plm is at the images"
+    with take_turn(shop.record.with_name(".turn"), lambda: say(waiting)):
+        return _bring_up_to_date(shop, say)
+
+
+def _bring_up_to_date(shop: _Workshop, say: Say) -> dict[str, Image]:
+    places = shop.places
     keys = recipes.keys(places.checkout, places.cache / "tools" / "bin", base.content_key())
     images = shop.known()
-    if base.content_key() != images.get(recipes.BASE, Image("", "", "", 0)).key:
+    shop.buildah.prepare()
+    due = _due(shop, keys, images)
+    if recipes.BASE in due:
         images[recipes.BASE] = _timed(recipes.BASE, keys, say, lambda: base.build(shop.buildah))
         shop.remember(images)
-    due = [each for each in recipes.RECIPES if images.get(each.name, _NONE).key != keys[each.name]]
+    _build(shop, [each for each in recipes.RECIPES if each.name in due], keys, images, say)
+    return {each.name: images[each.name] for each in recipes.RECIPES if each.is_published}
+
+
+def _due(shop: _Workshop, keys: Mapping[str, str], images: Mapping[str, Image]) -> set[str]:
+    due = {name for name, key in keys.items() if name not in images or images[name].key != key}
+    if due:
+        # What the others stand on is in the builder's storage only, which may have been removed on its own.
+        foundations = {each.stands_on for each in recipes.RECIPES if each.stands_on} - due
+        due |= {name for name in foundations if not shop.buildah.has(f"plm.local/{name}")}
+    return due
+
+
+def _build(
+    shop: _Workshop,
+    due: list[recipes.Recipe],
+    keys: Mapping[str, str],
+    images: dict[str, Image],
+    say: Say,
+) -> None:
     first = [each for each in due if not each.is_published]
     rest = [each for each in due if each.is_published]
     for recipe in first:
@@ -96,10 +134,6 @@ def ensure(places: Places, *, say: Say = lambda _text: None) -> dict[str, Image]
     if due:
         shop.layout.keep_only({f"plm.local/{each.name}" for each in recipes.RECIPES if each.is_published})  # fmt: skip
         shop.remember(images)
-    return {each.name: images[each.name] for each in recipes.RECIPES if each.is_published}
-
-
-_NONE = Image("", "", "", 0.0)
 
 
 def _timed(name: str, keys: Mapping[str, str], say: Say, build: Callable[[], None]) -> Image:
@@ -144,9 +178,8 @@ def load(places: Places, cluster: LocalCluster, images: Mapping[str, Image]) -> 
         return []
     layers = set(cluster.ctr("content", "ls", "-q").split())
     for image in missing:
-        content = shop.layout.delta(f"plm.local/{image.name}", image.reference, layers)
         with tempfile.NamedTemporaryFile(prefix="plm-image-", suffix=".tar") as archive:
-            archive.write(content)
+            shop.layout.delta(f"plm.local/{image.name}", image.reference, layers, archive)
             archive.flush()
             cluster.import_images([Path(archive.name)])
         layers |= set(shop.layout.layers(image.digest))

@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 _REFERENCE = "org.opencontainers.image.ref.name"
 _NAME = "io.containerd.image.name"
@@ -42,8 +42,8 @@ class Layout:
         manifest = json.loads(self._blob(digest).read_text())
         return [layer["digest"] for layer in manifest["layers"]]
 
-    def delta(self, reference: str, name: str, present: AbstractSet[str]) -> bytes:
-        """An importable archive of an image under `name`, without the layers that are present."""
+    def delta(self, reference: str, name: str, present: AbstractSet[str], into: IO[bytes]) -> None:
+        """Write an importable archive of an image under `name`, without the layers that are present."""
         descriptor = self.descriptor(reference)
         if descriptor is None:
             raise KeyError(reference)
@@ -52,15 +52,13 @@ class Layout:
         wanted = [digest, manifest["config"]["digest"]]
         wanted += [each for each in self.layers(digest) if each not in present]
         pointer = {**descriptor, "annotations": {_NAME: name}}
-        raw = io.BytesIO()
-        with tarfile.open(fileobj=raw, mode="w") as archive:
+        with tarfile.open(fileobj=into, mode="w") as archive:
             _add(archive, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
             index = {"schemaVersion": 2, "manifests": [pointer]}
             _add(archive, "index.json", json.dumps(index).encode())
             for each in wanted:
                 blob = self._blob(each)
                 archive.add(blob, f"blobs/sha256/{blob.name}", recursive=False)
-        return raw.getvalue()
 
     def keep_only(self, references: AbstractSet[str]) -> None:
         """Forget older images of each name, and the blobs that nothing names any more."""

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from plmkit.console import KitError
+
 BASE = "debian"
 _KEY_LENGTH = 16
 
@@ -76,6 +78,14 @@ def content_key(files: Iterable[tuple[str, bytes]], parts: Iterable[str]) -> str
     return digest.hexdigest()[:_KEY_LENGTH]
 
 
+def _tool_key(binary: Path) -> str:
+    try:
+        with binary.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise KitError(f"the tool {binary.name} is missing", "plm tools") from None
+
+
 def keys(checkout: Path, tools_bin: Path, base_key: str) -> Mapping[str, str]:
     """The content key of every image."""
     found = {BASE: base_key}
@@ -84,9 +94,7 @@ def keys(checkout: Path, tools_bin: Path, base_key: str) -> Mapping[str, str]:
             (str(path.relative_to(checkout)), path.read_bytes())
             for path in files_of(checkout, recipe)
         )
-        tools = [
-            hashlib.sha256((tools_bin / name).read_bytes()).hexdigest() for name in recipe.tools
-        ]
+        tools = [_tool_key(tools_bin / name) for name in recipe.tools]
         on = [found[recipe.stands_on]] if recipe.stands_on else []
         found[recipe.name] = content_key(files, [*on, *tools])
     return found

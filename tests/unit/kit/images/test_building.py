@@ -1,0 +1,245 @@
+"""Images are built when something in them has changed, in order, once; and reach the cluster layer by layer."""
+
+import json
+import tarfile
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from plmkit import images
+from plmkit.console import KitError
+from plmkit.images import base, building, recipes
+from plmkit.images.layout import Layout
+from plmkit.localcluster import LocalCluster
+from plmkit.state import Places
+from support.paper_builder import PaperBuilder, put_builder, read_json
+
+PUBLISHED = ["nats", "caddy", "services", "operator", "postgres"]
+
+
+@pytest.fixture
+def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PaperBuilder:
+    made = put_builder(tmp_path / "builder")
+    for name, value in made.variables.items():
+        monkeypatch.setenv(name, value)
+    return made
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    """A checkout with one file per source, and built tools."""
+    made = Places(tmp_path / "checkout", tmp_path / "cache", tmp_path / "state")
+    tools = made.cache / "tools" / "bin"
+    tools.mkdir(parents=True)
+    for recipe in recipes.RECIPES:
+        for name in (recipe.containerfile, *recipe.sources):
+            is_file = Path(name).suffix or name.endswith("Containerfile")
+            path = made.checkout / (name if is_file else f"{name}/code.py")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{name}\n")
+        for tool in recipe.tools:
+            (tools / tool).write_text(tool)
+    return made
+
+
+class PaperCluster(LocalCluster):
+    """containerd as sets of names and digests; keeps the files of each archive."""
+
+    def __init__(self, *, names: Sequence[str] = (), layers: Sequence[str] = ()) -> None:
+        self.names, self.layers = list(names), list(layers)
+        self.imported: list[set[str]] = []
+
+    def ctr(self, *arguments: str) -> str:
+        return "\n".join(self.names if arguments[0] == "images" else self.layers)
+
+    def import_images(self, archives: Sequence[Path]) -> None:
+        for archive in archives:
+            with tarfile.open(archive) as found:
+                self.imported.append(set(found.getnames()))
+
+
+def edit(places: Places, path: str) -> None:
+    (places.checkout / path).write_text("changed\n")
+
+
+def test_from_nothing_all_are_built_what_others_stand_on_first(
+    builder: PaperBuilder, places: Places
+) -> None:
+    told: list[str] = []
+    built = images.ensure(places, say=told.append)
+    assert list(built) == PUBLISHED
+    assert builder.built[0] == "python"
+    assert sorted(builder.built) == sorted(["python", *PUBLISHED])
+    begun = [text for text in told if text.startswith("building")]
+    assert begun[:2] == ["building image debian", "building image python"]
+    for name, image in built.items():
+        assert image.reference == f"plm.local/{name}@{image.digest}"
+        assert image.digest.startswith("sha256:")
+    references = read_json(places.cache / "images" / "references.json")
+    assert references == {name: image.reference for name, image in built.items()}
+
+
+def test_again_nothing_is_asked_of_anyone(builder: PaperBuilder, places: Places) -> None:
+    first = images.ensure(places)
+    builder.forget()
+    assert images.ensure(places) == first
+    assert builder.asked == []
+
+
+def test_only_what_changed_is_built_and_older_content_is_forgotten(
+    builder: PaperBuilder, places: Places
+) -> None:
+    first = images.ensure(places)
+    builder.forget()
+    edit(places, "images/services/Containerfile")
+    second = images.ensure(places)
+    assert builder.built == ["services"]
+    assert {name for name in PUBLISHED if first[name] != second[name]} == {"services"}
+    kept = {path.name for path in (places.cache / "images/layout/blobs/sha256").iterdir()}
+    assert first["services"].digest.removeprefix("sha256:") not in kept
+    assert second["services"].digest.removeprefix("sha256:") in kept
+
+
+def test_a_tool_goes_into_its_image_as_a_file_that_can_be_run(
+    builder: PaperBuilder, places: Places
+) -> None:
+    images.ensure(places)
+    contexts = {
+        words[words.index("--tag") + 1]: word
+        for words in builder.asked
+        if words[1] == "bud"
+        for word in words
+        if word.startswith("--build-context=")
+    }
+    assert set(contexts) == {"plm.local/nats", "plm.local/caddy"}
+    assert all(word.startswith("--build-context=tools=") for word in contexts.values())
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "mmdebstrap",
+        "--tag plm.local/python",
+        "--tag plm.local/services",
+        "oci:",
+    ],
+)
+def test_a_step_that_fails_leaves_the_next_run_to_go_on(
+    builder: PaperBuilder, places: Places, step: str
+) -> None:
+    builder.refuse(step)
+    with pytest.raises(KitError, match="no space left"):
+        images.ensure(places)
+    builder.refuse("")
+    built = images.ensure(places)
+    assert list(built) == PUBLISHED
+    builder.forget()
+    assert images.ensure(places) == built
+    assert builder.asked == []
+
+
+def test_what_was_built_on_yesterday_s_base_is_built_anew(
+    builder: PaperBuilder, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images.ensure(places)
+    builder.forget()
+    monkeypatch.setattr(base, "content_key", lambda: "another")
+    images.ensure(places)
+    assert builder.built[0] == "python"
+    assert set(builder.built) == {"python", "services", "operator", "postgres"}
+
+
+def test_a_record_that_cannot_be_read_is_none(builder: PaperBuilder, places: Places) -> None:
+    record = places.cache / "images" / "images.json"
+    record.parent.mkdir()
+    for text in ("{", "[]", '{"nats": {"name": "nats"}}', '{"nats": 1}', ""):
+        record.write_text(text)
+        assert building._workshop(places).known() == {}, text
+    assert list(images.ensure(places)) == PUBLISHED
+
+
+def test_parts_of_the_cache_may_be_removed_on_their_own(
+    builder: PaperBuilder, places: Places
+) -> None:
+    """The cache may be deleted at any time; nobody says that it is deleted whole."""
+    images.ensure(places)
+    layout = places.cache / "images" / "layout"
+    layout.rename(layout.with_name("gone"))
+    assert all(Layout(layout).descriptor(f"plm.local/{name}") for name in images.ensure(places))
+
+    for stored in (builder.folder / "storage").iterdir():
+        stored.unlink()
+    builder.forget()
+    edit(places, "images/services/Containerfile")
+    images.ensure(places)
+    assert builder.built == ["python", "services"]
+
+
+def test_two_at_once_build_once(builder: PaperBuilder, places: Places) -> None:
+    told: list[str] = []
+    threads = [
+        threading.Thread(target=images.ensure, args=(places,), kwargs={"say": told.append})
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(builder.built) == sorted(["python", *PUBLISHED])
+    assert told.count("waiting: another plm is at the images") == 1
+
+
+def test_a_cluster_gets_what_it_lacks_and_no_layer_twice(
+    builder: PaperBuilder, places: Places
+) -> None:
+    built = images.ensure(places)
+    layout = Layout(places.cache / "images" / "layout")
+    shared, *_ = layout.layers(built["services"].digest)
+    cluster = PaperCluster(names=[built["nats"].reference], layers=[shared])
+    lacking = [name for name in PUBLISHED if name != "nats"]
+    assert images.load(places, cluster, built) == lacking
+    sent = [name for archive in cluster.imported for name in archive if name.startswith("blobs/")]
+    assert len(sent) == len(set(sent)), "a layer that two images share was sent twice"
+    assert f"blobs/sha256/{shared.removeprefix('sha256:')}" not in sent
+
+    full = PaperCluster(names=[image.reference for image in built.values()])
+    assert images.load(places, full, built) == []
+    assert full.imported == []
+
+
+def test_a_saved_file_costs_one_layer(builder: PaperBuilder, places: Places) -> None:
+    built = images.ensure(places)
+    layout = Layout(places.cache / "images" / "layout")
+    known = [layer for image in built.values() for layer in layout.layers(image.digest)]
+    names = [image.reference for image in built.values()]
+    (places.checkout / "content-services").write_text("saved\n")
+    edit(places, "services/plm/code.py")
+    cluster = PaperCluster(names=names, layers=known)
+    again = images.ensure(places)
+    assert images.load(places, cluster, again) == ["services"]
+    [archive] = cluster.imported
+    # Manifest, configuration and the layer of our own code.
+    assert len([name for name in archive if name.startswith("blobs/")]) == 3
+
+
+def test_a_registry_gets_them_under_their_keys_and_we_name_them_by_digest(
+    builder: PaperBuilder, places: Places
+) -> None:
+    built = images.ensure(places)
+    builder.forget()
+    references = images.push(places, "registry.example/plm/", built)
+    assert references == {
+        name: f"registry.example/plm/{name}@{image.digest}" for name, image in built.items()
+    }
+    targets = [words[-1] for words in builder.asked]
+    assert targets == [
+        f"docker://registry.example/plm/{name}:{image.key}" for name, image in built.items()
+    ]
+
+
+def test_a_reference_without_a_digest_is_a_name(builder: PaperBuilder, places: Places) -> None:
+    image = images.ensure(places)["nats"]
+    assert replace(image, digest="").reference == "plm.local/nats"
+    assert json.loads(json.dumps(image.seconds)) >= 0
