@@ -1,6 +1,7 @@
 """What the operator is told from outside."""
 
 from pathlib import Path
+from typing import Literal
 
 from plm.transport.tls import TlsSettings
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
@@ -38,6 +39,7 @@ class OperatorSettings(BaseSettings):
     deployment_name: str = "plm-operator"
 
     node_image: str
+    node_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     node_service_account: str = "mesh-node"
     node_resources: dict[str, dict[str, str]] = {
         "requests": {"cpu": "10m", "memory": "48Mi"},

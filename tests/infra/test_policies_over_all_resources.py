@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
-from support import charts
+from support import charts, objects, program
 from support.charts import Manifest
 from support.objects import of_kind, title, workloads
 from support.program import IMAGES, SECRETS, texts_of
@@ -179,6 +179,15 @@ def test_every_image_is_named_by_its_digest_and_comes_from_the_stack(
     images = {name: container["image"] for name, container in each_container(everything)}
     assert {name: text for name, text in images.items() if not BY_DIGEST.search(text)} == {}
     assert set(images.values()) == set(IMAGES.values())
+
+
+@pytest.mark.parametrize("policy", ["Always", "Never"])
+def test_the_stack_says_when_images_are_pulled_the_mesh_nodes_too(policy: str) -> None:
+    """Asked with what is no default anywhere: else a part that never hears of it would agree by chance."""
+    found = objects.everything(program.run(program.configuration(imagePullPolicy=policy)))
+    policies = {name: container["imagePullPolicy"] for name, container in each_container(found)}
+    assert "Deployment/node-a: node" in policies
+    assert {name: other for name, other in policies.items() if other != policy} == {}
 
 
 def test_secrets_stand_in_secrets_and_nowhere_else(everything: list[Manifest]) -> None:

@@ -23,6 +23,7 @@ _START_S = dt.datetime.now(dt.UTC).timestamp()
 FRAME = Frame(
     namespace="plm",
     image="plm.local/services:test",
+    image_pull_policy="IfNotPresent",
     service_account="mesh-node",
     resources={"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
     port=7443,

@@ -30,6 +30,7 @@ class Frame:
 
     namespace: str
     image: str
+    image_pull_policy: str
     service_account: str
     resources: Mapping[str, Mapping[str, str]]
     port: int
@@ -178,7 +179,7 @@ def _container(owner: Owner, spec: MeshNodeSpec, frame: Frame) -> dict[str, Any]
     return {
         "name": "node",
         "image": frame.image,
-        "imagePullPolicy": "IfNotPresent",
+        "imagePullPolicy": frame.image_pull_policy,
         "command": ["python", "-m", "plm.node"],
         "env": [{"name": name, "value": value} for name, value in _env(owner, spec, frame).items()],
         "ports": [
