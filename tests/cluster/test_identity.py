@@ -12,7 +12,7 @@ from plm.domain.ids import node_spiffe, service_spiffe
 from plm.transport.errors import from_rpc
 from plm.wire import plm_pb2
 from plm.wire.plm_pb2_grpc import LedgerStub
-from support.leaves import Authority, new_authority, write_leaf
+from support.leaves import Authority, Validity, new_authority, write_leaf
 from support.platform import Platform
 from support.wiretap import forwarded, ledger_as
 
@@ -65,7 +65,7 @@ async def test_an_expired_certificate_is_refused(
         authority,
         [service_spiffe("gateway")],
         trusted=authority.certificate,
-        is_expired=True,
+        valid=Validity.OVER,
     )
     assert await refusal_of(ask_for_the_graph(folder, ledger)) is Code.LEDGER_UNAVAILABLE
 

@@ -7,8 +7,9 @@ import grpc
 
 from plm.transport.tls import TlsSettings, channel_credentials, read_material, read_version
 
-# Longer than any call: an old channel is closed only when nothing can be under way on it.
+# An old channel takes calls for a while yet, and then is closed when the last of them has ended.
 _DRAIN_S = 20.0
+_CALL_S_MAX = 310.0  # verifying a long ledger
 
 # A dead peer must show within seconds, and one that comes back must be reached at once.
 OPTIONS: tuple[tuple[str, int], ...] = (
@@ -85,5 +86,6 @@ class Channels:
 async def _close_later(channel: grpc.aio.Channel) -> None:
     try:
         await asyncio.sleep(_DRAIN_S)
+        await channel.close(_CALL_S_MAX)
     finally:
         await channel.close(None)

@@ -1,5 +1,6 @@
 """PlmError over gRPC, both ways: the status tells a generic client the family, the metadata tells ours everything."""
 
+import re
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -10,6 +11,10 @@ from plm.domain.errors import Code, Conflict, PlmError, Refused, Unavailable
 CODE_KEY = "plm-code"
 EFFECT_UNKNOWN_KEY = "plm-effect-unknown"
 RETRY_AFTER_KEY = "plm-retry-after-ms"
+
+# A status that outgrows HTTP/2's limit for headers (8 KiB, up to 12 bytes a character) is lost, and its code with it.
+_DETAIL_LENGTH_MAX = 500
+_RETRY_AFTER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 _STATUS: dict[grpc.StatusCode, tuple[Code, ...]] = {
     grpc.StatusCode.INVALID_ARGUMENT: (
@@ -87,7 +92,8 @@ def metadata_of(error: PlmError) -> tuple[tuple[str, str], ...]:
 
 async def abort(context: "grpc.aio.ServicerContext[Any, Any]", error: PlmError) -> None:
     """End a call with an error. Does not return: gRPC raises."""
-    await context.abort(STATUS_OF[error.code], error.detail, trailing_metadata=metadata_of(error))
+    detail = error.detail[:_DETAIL_LENGTH_MAX]
+    await context.abort(STATUS_OF[error.code], detail, trailing_metadata=metadata_of(error))
 
 
 def from_rpc(error: grpc.aio.AioRpcError, unreachable: Code) -> PlmError:
@@ -98,12 +104,12 @@ def from_rpc(error: grpc.aio.AioRpcError, unreachable: Code) -> PlmError:
     found = _metadata(error)
     detail = error.details() or str(error.code())
     if found.get(CODE_KEY) in set(Code):
-        retry_after = found.get(RETRY_AFTER_KEY)
+        retry_after = found.get(RETRY_AFTER_KEY, "")
         return error_of(
             Code(found[CODE_KEY]),
             detail,
             effect_unknown=found.get(EFFECT_UNKNOWN_KEY) == "true",
-            retry_after_ms=int(retry_after) if retry_after else None,
+            retry_after_ms=int(retry_after) if _RETRY_AFTER.fullmatch(retry_after) else None,
         )
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return Unavailable(Code.DEADLINE_EXCEEDED, detail, effect_unknown=True)

@@ -46,9 +46,9 @@ class _Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic
 
         async def call(request: Any, context: Any) -> Any:
             started = time.perf_counter()
-            outcome = "ok"
+            outcome = "cancelled"  # by a caller that hung up, unless we come to know better
             try:
-                return await behaviour(request, context)
+                answer = await behaviour(request, context)
             except PlmError as error:
                 outcome = str(error.code)
                 await errors.abort(context, error)
@@ -60,6 +60,9 @@ class _Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic
                     Code.INTERNAL, "internal error; see the log", effect_unknown=True
                 )
                 await errors.abort(context, lost)
+            else:
+                outcome = "ok"
+                return answer
             finally:
                 RPC_SECONDS.labels(method, outcome).observe(time.perf_counter() - started)
 
