@@ -14,14 +14,17 @@ from plmop.settings import OperatorSettings
 from support.charts import Manifest
 from support.objects import of_kind, settings_of, workloads
 from support.postgres import ROOT
-from support.program import declared
+from support.program import Recorder, declared
 
 
 def configuration(everything: list[Manifest], name: str) -> str:
+    """The one file in the ConfigMap, or else the Secret, of this name."""
     [found] = [
-        each for each in of_kind(everything, "ConfigMap") if each["metadata"]["name"] == name
+        each
+        for each in of_kind(everything, "ConfigMap", "Secret")
+        if each["metadata"]["name"] == name
     ]
-    [text] = found["data"].values()
+    [text] = found["data" if found["kind"] == "ConfigMap" else "stringData"].values()
     assert isinstance(text, str)
     return text
 
@@ -39,17 +42,23 @@ def mib(text: str) -> int:
 
 
 def test_a_changed_file_rolls_the_pods_that_read_it(everything: list[Manifest]) -> None:
-    """A ConfigMap changes in place, and neither NATS nor Caddy looks again."""
+    """It changes in place, in a ConfigMap or a Secret, and neither NATS nor Caddy nor Patroni looks again."""
     mounting = {
-        each.name: (volume["configMap"]["name"], each.pod_annotations)
+        each.name: (volume.get("configMap", {}).get("name", "pg-patroni"), each.pod_annotations)
         for each in workloads(everything)
         for volume in each.pod.get("volumes", [])
-        if "configMap" in volume
+        if "configMap" in volume or volume.get("secret", {}).get("secretName") == "pg-patroni"
     }
-    assert set(mounting) == {"nats", "edge"}
+    assert set(mounting) == {"nats", "edge", "pg"}
     for name, annotations in mounting.values():
         text = configuration(everything, name)
         assert sha256(text.encode()).hexdigest() in annotations.values(), name
+
+
+def test_what_rolls_postgres_shows_no_secret_and_is_none(recorder: Recorder) -> None:
+    """A secret one would hide the whole template from whoever reads what Pulumi is about to do."""
+    [pods] = [each for each in recorder.resources.values() if each.name == "postgres-pods-set"]
+    assert pods.secrets == frozenset()
 
 
 def test_nats_writes_every_message_through_before_it_answers(everything: list[Manifest]) -> None:

@@ -1,6 +1,7 @@
 """Postgres under Patroni, with Kubernetes' Endpoints as its store: the Service `pg` always names the primary."""
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -126,14 +127,10 @@ class Postgres(pulumi.ComponentResource):
             string_data={"password": args.superuser_password},
             opts=child,
         )
-        is_synchronous = args.is_synchronous
-        text = pulumi.Output.all(
-            args.superuser_password, args.replication_password, args.rewind_password
-        ).apply(lambda all_three: patroni.render(is_synchronous, *all_three))
         secret = k8s.core.v1.Secret(
             f"{name}-patroni",
             metadata=pods.metadata("pg-patroni", args.namespace, of=NAME),
-            string_data={"patroni.yml": text},  # JSON is YAML
+            string_data={"patroni.yml": _file(args)},
             opts=child,
         )
         found: pulumi.Output[str] = secret.metadata["name"]
@@ -148,7 +145,11 @@ class Postgres(pulumi.ComponentResource):
         child: pulumi.ResourceOptions,
     ) -> None:
         template = {
-            "metadata": {"labels": {**pods.labels(NAME), "cluster-name": SCOPE}},
+            "metadata": {
+                "labels": {**pods.labels(NAME), "cluster-name": SCOPE},
+                # A changed file rolls the pods: Patroni reads it when it starts.
+                "annotations": {"plm.dev/configuration": _digest(_file(args))},
+            },
             "spec": {
                 "service_account_name": account,
                 "termination_grace_period_seconds": 20,
@@ -176,6 +177,22 @@ class Postgres(pulumi.ComponentResource):
             },
             opts=child,
         )
+
+
+def _file(args: PostgresArgs) -> pulumi.Output[str]:
+    """Patroni's configuration with the passwords in it: a secret."""
+    is_synchronous = args.is_synchronous
+    return pulumi.Output.all(
+        args.superuser_password, args.replication_password, args.rewind_password
+    ).apply(lambda all_three: patroni.render(is_synchronous, *all_three))
+
+
+def _digest(text: pulumi.Output[str]) -> pulumi.Output[str]:
+    """What tells one file from another, by its passwords too, and is no secret.
+
+    It stands for three passwords of 32 random bytes: nobody guesses one of them without the other two.
+    """
+    return pulumi.Output.unsecret(text.apply(lambda found: sha256(found.encode()).hexdigest()))
 
 
 def _container(args: PostgresArgs) -> pods.Manifest:
