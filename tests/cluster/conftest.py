@@ -15,13 +15,20 @@ from support.waiting import wait_until
 
 MESH50_READY_S = 300
 
-# What takes the platform apart runs after everything that needs it whole.
-_LAST = ("test_documented_commands", "test_tamper", "test_stack", "test_down")
+# The fifty nodes come with test_kills and go with the pages' last command; what takes the platform apart comes last.
+_LATE = (
+    "test_kills",
+    "test_payment_file",
+    "test_documented_commands",
+    "test_tamper",
+    "test_stack",
+    "test_down",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the order of files, but for those that end things."""
-    items.sort(key=lambda item: _LAST.index(item.path.stem) if item.path.stem in _LAST else -1)
+    """Keep the order of files, but for those that burden the platform and those that end it."""
+    items.sort(key=lambda item: _LATE.index(item.path.stem) if item.path.stem in _LATE else -1)
 
 
 @pytest.fixture(scope="session")
