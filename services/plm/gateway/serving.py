@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from plm.domain import ids
 from plm.gateway.settings import GatewaySettings
+from plm.transport.identity import spiffe_name
 from plm.transport.tls import TlsSettings, read_version
 
 log = structlog.get_logger(__name__)
@@ -20,10 +21,10 @@ _LOOK_EVERY_S = 5.0
 _BACKLOG = 512
 
 
-def spiffe_names(certificate: dict[str, Any] | None) -> frozenset[str]:
-    """URI names of a peer certificate as ssl.SSLObject.getpeercert() gives it."""
+def identity_in(certificate: dict[str, Any] | None) -> str:
+    """The SPIFFE name in a peer certificate as ssl.SSLObject.getpeercert() gives it, or the empty string."""
     names = (certificate or {}).get("subjectAltName", ())
-    return frozenset(value for kind, value in names if kind == "URI")
+    return spiffe_name([value.encode() for kind, value in names if kind == "URI"])
 
 
 def protocol_for(client_name: str) -> type[asyncio.Protocol]:
@@ -33,7 +34,7 @@ def protocol_for(client_name: str) -> type[asyncio.Protocol]:
     class OneClientProtocol(HttpToolsProtocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn names the argument's type more widely
             tls = transport.get_extra_info("ssl_object")
-            if tls is None or expected not in spiffe_names(tls.getpeercert()):
+            if tls is None or identity_in(tls.getpeercert()) != expected:
                 log.warning("Turned a peer away", peer=transport.get_extra_info("peername"))
                 transport.abort()
             super().connection_made(transport)

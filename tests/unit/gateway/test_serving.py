@@ -1,0 +1,158 @@
+"""The gateway's HTTPS door: only the edge gets in, a renewed certificate is shown at once, an end lets answers out."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from plm.domain import ids
+from plm.gateway import serving
+from plm.gateway.settings import GatewaySettings
+from starlette.types import Receive, Scope, Send
+from support.echo_node import GATEWAY_NAMES, Mounted, served_serial
+from support.leaves import Authority, Validity, new_authority, write_leaf
+from support.postgres import free_port
+from support.waiting import until
+
+EDGE = ids.service_spiffe("edge")
+
+
+@dataclass
+class Door:
+    """A serving gateway whose application counts and may be held back."""
+
+    authority: Authority
+    mounted: Mounted
+    folder: Path
+    settings: GatewaySettings
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: int = 0
+    work: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Serve, until told to stop."""
+        self.work = asyncio.create_task(serving.serve(self, self.settings, self.stop))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked += 1
+        await self.may_answer.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    def leaf(
+        self, name: str, names: Sequence[str], valid: Validity = Validity.NOW,
+        authority: Authority | None = None,
+    ) -> Path:  # fmt: skip
+        """A client's certificate, in a folder of its own."""
+        signer, trusted = authority or self.authority, self.authority.certificate
+        return write_leaf(self.folder / name, signer, names, trusted=trusted, valid=valid)
+
+    async def get(self, leaf: Path | None) -> httpx.Response:
+        """One request on a new connection."""
+        context = ssl.create_default_context(cadata=self.authority.certificate.decode())
+        context.check_hostname = False
+        if leaf is not None:
+            context.load_cert_chain(leaf / "tls.crt", leaf / "tls.key")
+        async with httpx.AsyncClient(verify=context, trust_env=False, timeout=5) as client:
+            return await client.get(f"https://127.0.0.1:{self.settings.https_port}/")
+
+
+@pytest_asyncio.fixture
+async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
+    monkeypatch.setattr(serving, "_LOOK_EVERY_S", 0.01)
+    authority, mounted = new_authority(), Mounted(tmp_path / "gateway")
+    mounted.issue(authority, GATEWAY_NAMES)
+    settings = GatewaySettings(tls=mounted.tls, https_port=free_port(), drain_s=5)
+    door = Door(authority, mounted, tmp_path, settings)
+    door.may_answer.set()
+    door.start()
+    assert door.work is not None
+    while not await _listens(settings.https_port):
+        assert not door.work.done()
+    yield door
+    door.stop.set()
+    door.may_answer.set()
+    await door.work
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def test_the_edge_gets_in(door: Door) -> None:
+    response = await door.get(door.leaf("edge", (EDGE, "edge")))
+    assert (response.status_code, response.content) == (200, b"hello")
+    assert "server" not in response.headers
+
+
+async def test_nobody_else_does_and_no_request_of_theirs_is_read(door: Door) -> None:
+    stranger = new_authority()
+    leaves = [
+        None,
+        door.leaf("node", (ids.node_spiffe("a"), "edge")),
+        door.leaf("nameless", ("edge",)),
+        door.leaf("two", (EDGE, ids.node_spiffe("a"))),
+        door.leaf("stranger", (EDGE, "edge"), authority=stranger),
+        door.leaf("expired", (EDGE, "edge"), Validity.OVER),
+        door.leaf("early", (EDGE, "edge"), Validity.NOT_YET),
+    ]
+    for leaf in leaves:
+        with pytest.raises(httpx.TransportError):
+            await door.get(leaf)
+    assert door.asked == 0
+
+
+async def test_plain_http_is_not_spoken(door: Door) -> None:
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        with pytest.raises(httpx.TransportError):
+            await client.get(f"http://127.0.0.1:{door.settings.https_port}/")
+    assert door.asked == 0
+
+
+async def test_a_renewed_certificate_is_shown_without_a_restart(door: Door) -> None:
+    edge, port = door.leaf("edge", (EDGE, "edge")), door.settings.https_port
+    shown = 0
+
+    async def look_until(serial: int) -> None:
+        nonlocal shown
+        while shown != serial:
+            shown = await served_serial(port, edge, alpn="http/1.1")
+
+    for _ in range(2):
+        async with asyncio.timeout(5):
+            await look_until(door.mounted.issue(door.authority, GATEWAY_NAMES))
+    door.mounted.swap_to("..version-none")  # in the middle of a swap
+    await asyncio.sleep(0.05)
+    assert await served_serial(port, edge, alpn="http/1.1") == shown
+    async with asyncio.timeout(5):
+        await look_until(door.mounted.issue(door.authority, GATEWAY_NAMES))
+
+
+async def test_an_end_lets_answers_out_and_nobody_in(door: Door) -> None:
+    edge = door.leaf("edge", (EDGE, "edge"))
+    door.may_answer.clear()
+    under_way = asyncio.create_task(door.get(edge))
+    await until(lambda: door.asked == 1, 5, "the request has arrived")
+    door.stop.set()
+    async with asyncio.timeout(5):
+        while await _listens(door.settings.https_port):
+            pass
+    await asyncio.sleep(0.3)
+    assert door.work is not None
+    assert not door.work.done(), "it waits for what runs"
+    door.may_answer.set()
+    assert (await under_way).content == b"hello"
+    with contextlib.suppress(httpx.TransportError):
+        await door.get(edge)
+        pytest.fail("it was let in")
