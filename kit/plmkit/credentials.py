@@ -33,6 +33,6 @@ def load_credentials(path: Path) -> Credentials:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KitError(
             f"{path} cannot be read: {error}",
-            "restore it from a backup: the key in it stands nowhere else",
+            "plm up (it makes a new key)",
             ExitCode.UNFIT_ENVIRONMENT,
         ) from None

@@ -6,71 +6,114 @@ import json
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from plmkit.console import ExitCode, KitError
+from plmkit.console import ExitCode, KitError, say
 from plmkit.stack import pulumi
 from plmkit.stack import secrets as stack_secrets
 from plmkit.stack.workspace import EMBEDDED, Workspace
+from plmkit.turns import take_turn
 
 _PASSPHRASE_BYTES = 32
+_SECRETS = "plm:secrets"
+_SCRATCH = "plm-stack-"
 
 
 def init(workspace: Workspace, *, registry: str = "") -> bool:
-    """Make the stack where it is missing; whether it was."""
-    if workspace.is_made:
-        return False
+    """Make the stack where it is missing; whether it was.
+
+    One that is there keeps its secrets. It takes another registry, and a new API key where its credentials are gone.
+    """
     state = workspace.places.state
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with take_turn(state / ".turn", lambda: say("waiting: another plm is at the stack")):
+        # Of runs that were killed: whoever has the turn is the only one with a scratch folder.
+        for left in state.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(left)
+        if not workspace.configuration.exists():
+            _make(workspace, registry)
+            return True
+        if registry:
+            _configure(workspace, "registry", registry)
+        if not workspace.is_made:
+            _renew_key(workspace)
+        return False
+
+
+def _make(workspace: Workspace, registry: str) -> None:
     workspace.backend.mkdir(mode=0o700, exist_ok=True)
     if not workspace.passphrase.exists():
         write_private(workspace.passphrase, secrets.token_urlsafe(_PASSPHRASE_BYTES))
     made = stack_secrets.make(dt.datetime.now(dt.UTC))
     plain = plain_values(workspace.places.checkout, registry, workspace.context)
-    # Pulumi writes into a scratch folder, so that the stack's file appears whole or not at all.
-    with tempfile.TemporaryDirectory(prefix="plm-stack-", dir=state) as scratch:
-        folder = Path(scratch)
-        shutil.copy(workspace.places.checkout / "Pulumi.yaml", folder)
-        draft = folder / workspace.configuration.name
-        _create(workspace, folder)
+    with _draft(workspace) as draft:
+        _create(workspace, draft.parent)
         values = yaml.safe_load(draft.read_text()) or {}
         draft.write_text(yaml.safe_dump({**values, "config": plain}))
-        pulumi.run(
-            workspace,
-            "config", "set", "plm:secrets", "--secret", "--config-file", str(draft),
-            folder=folder, stdin=json.dumps(made.values),
-        )  # fmt: skip
+        _encrypt(workspace, draft, made.values)
+    _write_credentials(workspace, made.api_key, made.authority_certificate)
+
+
+def _renew_key(workspace: Workspace) -> None:
+    """The stack keeps only a hash of its API key: a lost key is replaced. The next `pulumi up` tells the gateway."""
+    with _draft(workspace) as draft:
+        shutil.copy(workspace.configuration, draft)
+        file = ("--config-file", str(draft))
+        found = pulumi.run(workspace, "config", "get", _SECRETS, *file, folder=draft.parent)
+        values: dict[str, str] = json.loads(found)
+        key = stack_secrets.make_key()
+        _encrypt(workspace, draft, {**values, "apiKeysFile": key.file})
+    _write_credentials(workspace, key.plain, values["caCertificate"])
+
+
+@contextlib.contextmanager
+def _draft(workspace: Workspace) -> Iterator[Path]:
+    """Where Pulumi may write; at the end it becomes the stack's file, which so appears whole or not at all."""
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=workspace.places.state) as scratch:
+        draft = Path(scratch) / workspace.configuration.name
+        shutil.copy(workspace.places.checkout / "Pulumi.yaml", draft.parent)
+        yield draft
         draft.chmod(0o600)
-        draft.rename(workspace.configuration)
-    workspace.authority.write_text(made.authority_certificate)
-    api_url = plain.get("plm:apiUrl") or default_api_url(workspace.places.checkout)
+        draft.replace(workspace.configuration)
+
+
+def _encrypt(workspace: Workspace, draft: Path, values: Mapping[str, str]) -> None:
+    pulumi.run(
+        workspace,
+        "config", "set", _SECRETS, "--secret", "--config-file", str(draft),
+        folder=draft.parent, stdin=json.dumps(dict(values)),
+    )  # fmt: skip
+
+
+def _write_credentials(workspace: Workspace, api_key: str, certificate: str) -> None:
+    """Last of all: without them the stack does not count as made."""
+    workspace.authority.write_text(certificate)
+    checkout = workspace.places.checkout
     credentials = {
-        "apiUrl": api_url,
-        "apiKey": made.api_key,
+        "stack": workspace.stack,
+        "apiUrl": configured(workspace, "apiUrl") or default_api_url(checkout),
+        "apiKey": api_key,
         "caFile": str(workspace.authority),
     }
     write_private(workspace.places.credentials, json.dumps(credentials, indent=2))
-    return True
 
 
 def _create(workspace: Workspace, folder: Path) -> None:
     listed = json.loads(pulumi.run(workspace, "stack", "ls", "--json", folder=folder))
     if any(each["name"] == workspace.stack for each in listed):
         # From a run that was killed: nothing was deployed with it, since its configuration never appeared.
-        with contextlib.suppress(KitError):
-            pulumi.run(
-                workspace,
-                "stack",
-                "rm",
-                workspace.stack,
-                "--yes",
-                "--preserve-config",
-                folder=folder,
-            )
+        remove = ("stack", "rm", workspace.stack, "--yes", "--preserve-config")
+        try:
+            pulumi.run(workspace, *remove, folder=folder)
+        except KitError as error:
+            raise KitError(
+                f"the stack {workspace.stack} is deployed and {workspace.configuration} is gone: {error.what}",
+                "put the file back, or plm down --purge, which removes all data",
+            ) from error
     pulumi.run(workspace, "stack", "init", workspace.stack, folder=folder)
 
 
@@ -101,11 +144,15 @@ def configured(workspace: Workspace, name: str) -> str:
 
 def set_images(workspace: Workspace, references: Mapping[str, str]) -> bool:
     """Write the images' references into the stack's file; whether that changed it."""
+    return _configure(workspace, "images", dict(references))
+
+
+def _configure(workspace: Workspace, name: str, value: str | dict[str, str]) -> bool:
     values = _read(workspace)
     configuration = values.setdefault("config", {})
-    if configuration.get("plm:images") == dict(references):
+    if configuration.get(f"plm:{name}") == value:
         return False
-    configuration["plm:images"] = dict(references)
+    configuration[f"plm:{name}"] = value
     write_private(workspace.configuration, yaml.safe_dump(values))
     return True
 
@@ -123,6 +170,7 @@ def _read(workspace: Workspace) -> dict[str, Any]:
 def write_private(path: Path, text: str) -> None:
     """A file that only its owner reads, whole or not at all."""
     fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
     fresh.touch(mode=0o600)
     fresh.write_text(text)
     fresh.replace(path)

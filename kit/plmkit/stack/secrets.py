@@ -67,6 +67,20 @@ def make_authority(now: dt.datetime) -> Authority:
     )
 
 
+@dataclass(frozen=True)
+class ApiKey:
+    """The operator's key, and the file by which the gateway knows it."""
+
+    plain: str = field(repr=False)
+    file: str
+
+
+def make_key() -> ApiKey:
+    """A fresh key."""
+    plain = f"plm_{secrets.token_urlsafe(_TOKEN_BYTES)}"
+    return ApiKey(plain, keys_file(plain, secrets.token_bytes(_SALT_BYTES)))
+
+
 def keys_file(api_key: str, salt: bytes) -> str:
     """What the gateway reads: one client of role operator, its key as a salted hash."""
     digest = hashlib.sha256(salt + api_key.encode()).hexdigest()
@@ -83,12 +97,12 @@ def keys_file(api_key: str, salt: bytes) -> str:
 def make(now: dt.datetime) -> StackSecrets:
     """A fresh set. Names are those of plminfra.config.SECRETS."""
     authority = make_authority(now)
-    api_key = f"plm_{secrets.token_urlsafe(_TOKEN_BYTES)}"
+    key = make_key()
     passwords = ("postgresSuperuser", "postgresReplication", "postgresRewind", "ledger")
     values = {name: secrets.token_urlsafe(_TOKEN_BYTES) for name in passwords}
     values |= {
         "caCertificate": authority.certificate,
         "caKey": authority.key,
-        "apiKeysFile": keys_file(api_key, secrets.token_bytes(_SALT_BYTES)),
+        "apiKeysFile": key.file,
     }
-    return StackSecrets(values, authority.certificate, api_key)
+    return StackSecrets(values, authority.certificate, key.plain)

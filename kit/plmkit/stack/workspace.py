@@ -1,5 +1,6 @@
 """One stack's files under the state folder, and the environment in which plain `pulumi` works on it."""
 
+import json
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ from pathlib import Path
 from plmkit.state import Places
 
 EMBEDDED = "tiny"
+_CREDENTIALS = {"apiUrl", "apiKey", "caFile"}
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,15 @@ class Workspace:
 
     @property
     def is_made(self) -> bool:
-        """Whether `plm stack init` has run to its end."""
-        return self.configuration.exists() and self.places.credentials.exists()
+        """Whether `plm stack init` has run to its end, and the credentials there are this stack's."""
+        try:
+            found = json.loads(self.places.credentials.read_text())
+        except (OSError, ValueError):
+            return False
+        if not isinstance(found, dict) or not found.keys() >= _CREDENTIALS:
+            return False
+        is_ours = found.get("stack", EMBEDDED) == self.stack
+        return is_ours and self.configuration.exists() and self.authority.exists()
 
     def variables(self) -> dict[str, str]:
         """What `pulumi` needs, beside what the shell has."""

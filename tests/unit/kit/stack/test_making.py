@@ -1,0 +1,327 @@
+"""A stack is made once, outside the checkout, private and with its secrets sealed; killed anywhere it ends the same."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from plminfra.config import SECRETS, unknown_keys
+from plmkit.console import ExitCode, KitError
+from plmkit.credentials import load_credentials
+from plmkit.stack import Workspace, making
+from plmkit.state import Places
+from support.paper_pulumi import PaperPulumi, put_pulumi
+from support.waiting import wait_until
+
+CHECKOUT = Path(__file__).parents[4]
+STEPS = ["stack ls", "stack init", "config set"]
+PLM = (sys.executable, "-m", "plmkit")
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PaperPulumi:
+    made = put_pulumi(tmp_path / "pulumi")
+    for name, value in made.variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PLM_CONTEXT", raising=False)
+    return made
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(Places(CHECKOUT, tmp_path / "cache", tmp_path / "state"))
+
+
+def secrets_of(workspace: Workspace, pulumi: PaperPulumi) -> dict[str, str]:
+    """The secrets, opened."""
+    file = ("--config-file", str(workspace.configuration))
+    command = [str(pulumi.folder / "programs" / "pulumi"), "config", "get", "plm:secrets", *file]
+    done = subprocess.run(
+        command,
+        env=workspace.environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+def is_known(key: str, keys_file: str) -> bool:
+    """Whether a gateway with this file takes this key."""
+    [client] = json.loads(keys_file)["clients"]
+    salted = bytes.fromhex(client["salt"]) + key.encode()
+    return bool(client["key_sha256"] == hashlib.sha256(salted).hexdigest())
+
+
+def configuration(workspace: Workspace) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(workspace.configuration.read_text())
+    return found
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+MADE = {".turn", "Pulumi.tiny.yaml", "passphrase", "ca.crt", "credentials.json", "pulumi"}
+
+
+def test_it_is_made_once(pulumi: PaperPulumi, workspace: Workspace) -> None:
+    assert not workspace.is_made
+    assert making.init(workspace)
+    assert workspace.is_made
+    assert pulumi.steps == STEPS
+    before = contents(workspace.places.state)
+    assert not making.init(workspace)
+    assert contents(workspace.places.state) == before
+    assert pulumi.steps == STEPS
+
+
+def test_only_its_owner_reads_it_and_nothing_lies_beside_it(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    old = os.umask(0)
+    try:
+        making.init(workspace)
+    finally:
+        os.umask(old)
+    state = workspace.places.state
+    assert names(state) == MADE
+    assert state.stat().st_mode & 0o777 == 0o700
+    assert workspace.backend.stat().st_mode & 0o777 == 0o700
+    for private in (workspace.configuration, workspace.passphrase, workspace.places.credentials):
+        assert private.stat().st_mode & 0o777 == 0o600, private
+
+
+def test_nothing_is_written_into_the_checkout(
+    pulumi: PaperPulumi, tmp_path: Path, workspace: Workspace
+) -> None:
+    checkout = tmp_path / "checkout"
+    (checkout / "infra" / "stacks").mkdir(parents=True)
+    for name in ("Pulumi.yaml", "infra/stacks/tiny.yaml"):
+        (checkout / name).write_bytes((CHECKOUT / name).read_bytes())
+    places = Places(checkout, workspace.places.cache, workspace.places.state)
+    before = contents(checkout)
+    making.init(Workspace(places))
+    assert contents(checkout) == before
+    assert [call.cwd for call in pulumi.calls if Path(call.cwd).is_relative_to(checkout)] == []
+
+
+def test_secrets_are_all_that_the_program_asks_for_and_never_in_clear(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    making.init(workspace)
+    values = secrets_of(workspace, pulumi)
+    assert set(values) == set(SECRETS)
+    key = load_credentials(workspace.places.credentials).api_key
+    private = [value for name, value in values.items() if name != "caCertificate"] + [key]
+    files = contents(workspace.places.state)
+    del files[workspace.places.credentials]
+    for value in private:
+        clear = [path.name for path, content in files.items() if value.encode() in content]
+        assert clear == [], "in clear on the disk"
+    for call in pulumi.calls:
+        told = json.dumps([call.words, call.environment])
+        assert [value for value in private if value in told] == [], "seen by every user in ps"
+
+
+def test_the_gateway_s_file_knows_the_key_in_the_credentials(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    making.init(workspace)
+    credentials = load_credentials(workspace.places.credentials)
+    values = secrets_of(workspace, pulumi)
+    assert credentials.api_key not in values["apiKeysFile"]
+    assert is_known(credentials.api_key, values["apiKeysFile"])
+    assert credentials.api_url == "https://198.51.100.2:30443"
+    assert credentials.ca_file.read_text() == values["caCertificate"]
+
+
+def test_plain_values_are_those_of_the_checkout_and_known_to_the_program(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    making.init(workspace)
+    found = configuration(workspace)
+    plain = yaml.safe_load((CHECKOUT / "infra" / "stacks" / "tiny.yaml").read_text())
+    assert {name: found["config"][name] for name in plain} == plain
+    assert found["encryptionsalt"]
+    assert not unknown_keys(frozenset(found["config"]))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_that_failed_leaves_the_next_run_to_end_the_same(
+    pulumi: PaperPulumi, workspace: Workspace, step: str
+) -> None:
+    pulumi.refuse(step)
+    with pytest.raises(KitError, match="could not do it"):
+        making.init(workspace)
+    assert not workspace.is_made
+    assert not workspace.configuration.exists()
+    pulumi.refuse("")
+    assert making.init(workspace)
+    assert names(workspace.places.state) == MADE
+    assert set(secrets_of(workspace, pulumi)) == set(SECRETS)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_anywhere_and_run_again_it_ends_the_same(
+    pulumi: PaperPulumi, workspace: Workspace, step: str
+) -> None:
+    """SIGKILL: nothing of ours runs afterwards, so the scratch folder stays until the next run."""
+    pulumi.halt(step)
+    environment = {
+        **pulumi.variables,
+        "HOME": str(workspace.places.state.parent),
+        "PLM_STATE_DIR": str(workspace.places.state),
+        "PLM_CACHE_DIR": str(workspace.places.cache),
+    }
+    command = [*PLM, "stack", "init"]
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        wait_until(
+            lambda: pulumi.halting.exists() or process.poll() is not None, 30, "pulumi is at it"
+        )
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    again = subprocess.run(
+        [*command, "-o", "json"], env=environment, capture_output=True, check=True
+    )
+    assert json.loads(again.stdout)["made"]
+    assert names(workspace.places.state) == MADE
+    assert set(secrets_of(workspace, pulumi)) == set(SECRETS)
+
+
+@pytest.mark.parametrize("left", [None, "", "{", "[]", '{"apiUrl": "https://x"}'])
+def test_lost_credentials_get_a_new_key_and_keep_every_other_secret(
+    pulumi: PaperPulumi, workspace: Workspace, left: str | None
+) -> None:
+    """`plm up` then tells the gateway. The old way out, a new stack, would lose the database's passwords."""
+    making.init(workspace)
+    old, before = load_credentials(workspace.places.credentials), secrets_of(workspace, pulumi)
+    workspace.places.credentials.unlink()
+    if left is not None:
+        workspace.places.credentials.write_text(left)
+    assert not making.init(workspace)
+    new, after = load_credentials(workspace.places.credentials), secrets_of(workspace, pulumi)
+    assert is_known(new.api_key, after["apiKeysFile"])
+    assert not is_known(old.api_key, after["apiKeysFile"])
+    assert {name for name in before if before[name] != after[name]} == {"apiKeysFile"}
+    assert workspace.places.credentials.stat().st_mode & 0o777 == 0o600
+    assert names(workspace.places.state) == MADE
+
+
+def test_a_key_whose_renewal_was_cut_off_is_renewed_again(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    making.init(workspace)
+    before = contents(workspace.places.state)[workspace.configuration]
+    workspace.places.credentials.unlink()
+    for step in ("config get", "config set"):
+        pulumi.refuse(step)
+        with pytest.raises(KitError):
+            making.init(workspace)
+        assert workspace.configuration.read_bytes() == before
+    pulumi.refuse("")
+    making.init(workspace)
+    assert workspace.is_made
+
+
+def test_credentials_are_those_of_the_stack_that_was_asked_for_last(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    making.init(workspace)
+    elsewhere = Workspace(workspace.places, "prod")
+    assert making.init(elsewhere)
+    assert not workspace.is_made
+    assert not making.init(workspace)
+    assert workspace.is_made
+    assert not elsewhere.is_made
+    authority = secrets_of(workspace, pulumi)["caCertificate"]
+    assert load_credentials(workspace.places.credentials).ca_file.read_text() == authority
+
+
+def test_a_deployed_stack_whose_configuration_is_gone_is_not_made_over(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    """New passwords would lock everyone out of the data."""
+    making.init(workspace)
+    (workspace.backend / "stacks.json").write_text('{"tiny": "deployed"}')
+    workspace.configuration.unlink()
+    with pytest.raises(KitError, match="still has resources") as refused:
+        making.init(workspace)
+    assert str(workspace.configuration) in refused.value.what
+    assert refused.value.cure.startswith("put the file back")
+    assert "stack init" not in pulumi.steps[len(STEPS) :]
+
+
+def test_a_registry_is_written_also_into_a_stack_that_is_there(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    """It is what `plm up --context` tells people to type."""
+    elsewhere = Workspace(workspace.places, "prod")
+    making.init(elsewhere)
+    assert making.configured(elsewhere, "registry") == ""
+    assert not making.init(elsewhere, registry="registry.example/plm")
+    assert making.configured(elsewhere, "registry") == "registry.example/plm"
+    found = configuration(elsewhere)["config"]
+    assert found["kubernetes:context"] == "prod"
+    assert set(secrets_of(elsewhere, pulumi)) == set(SECRETS)
+
+
+def test_images_are_written_once_and_leave_the_rest_as_it_is(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    making.init(workspace)
+    before = configuration(workspace)
+    references = {"services": "plm.local/services@sha256:1"}
+    assert making.set_images(workspace, references)
+    written = workspace.configuration.stat().st_mtime_ns
+    assert not making.set_images(workspace, references)
+    assert workspace.configuration.stat().st_mtime_ns == written
+    assert workspace.configuration.stat().st_mode & 0o777 == 0o600
+    after = configuration(workspace)
+    assert after["config"].pop("plm:images") == references
+    assert after == before
+
+
+def test_without_a_stack_one_is_told_how_to_make_it(workspace: Workspace) -> None:
+    with pytest.raises(KitError, match="there is no stack yet") as refused:
+        making.set_images(workspace, {})
+    assert refused.value.cure == "plm stack init"
+    assert refused.value.exit_code is ExitCode.UNFIT_ENVIRONMENT
+
+
+def test_two_at_once_make_one_stack(pulumi: PaperPulumi, workspace: Workspace) -> None:
+    made: list[bool] = []
+    threads = [
+        threading.Thread(target=lambda: made.append(making.init(workspace))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(made) == [False, True]
+    assert pulumi.steps == STEPS
+
+
+def test_a_private_file_is_private_also_where_a_killed_run_left_a_public_one(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".passphrase.new").write_text("half of o")
+    (tmp_path / ".passphrase.new").chmod(0o644)
+    making.write_private(tmp_path / "passphrase", "secret")
+    assert (tmp_path / "passphrase").read_text() == "secret"
+    assert (tmp_path / "passphrase").stat().st_mode & 0o777 == 0o600
+    assert names(tmp_path) == {"passphrase"}
