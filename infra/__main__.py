@@ -5,14 +5,14 @@ import os
 import pulumi
 import pulumi_kubernetes as k8s
 from plminfra import charts, platform_secrets, policies
-from plminfra.config import StackConfig, keys_of
+from plminfra.config import StackConfig, keys_of, secrets_of
 from plminfra.edge import Edge, EdgeArgs
 from plminfra.sizing import profile_of
 from plminfra.stores.nats import Nats, NatsArgs
 from plminfra.stores.postgres import Postgres, PostgresArgs
 from pulumi_kubernetes.helm.v4 import Chart
 
-config = StackConfig.load(pulumi.Config(), keys_of(os.environ))
+config = StackConfig.load(pulumi.Config(), keys_of(os.environ), secrets_of(os.environ))
 profile = profile_of(config.profile)
 
 namespace = k8s.core.v1.Namespace(

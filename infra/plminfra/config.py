@@ -18,6 +18,9 @@ SECRETS = (
     "ledger",
     "apiKeysFile",  # what the gateway reads: salted hashes
 )
+PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+ENTROPIES = ("raw", "normalised")
+NODE_PORTS = range(30000, 32768)  # what Kubernetes gives out where nobody told it otherwise
 _BY_DIGEST = re.compile("@sha256:[0-9a-f]{64}$")
 _PLAIN = frozenset(
     {
@@ -56,6 +59,13 @@ class StackConfig:
     secrets: pulumi.Output[Mapping[str, str]]
 
     def __post_init__(self) -> None:
+        _check("imagePullPolicy", self.image_pull_policy, PULL_POLICIES)
+        _check("entropy", self.entropy, ENTROPIES)
+        if self.edge_node_port not in NODE_PORTS:
+            raise ValueError(
+                f"plm:edgeNodePort is {self.edge_node_port};"
+                f" take one from {NODE_PORTS[0]} to {NODE_PORTS[-1]}"
+            )
         missing = [name for name in IMAGES if name not in self.images]
         if missing:
             raise ValueError(f"plm:images lacks {', '.join(missing)}: run plm images")
@@ -71,12 +81,23 @@ class StackConfig:
         return self.secrets.apply(lambda secrets: secrets[name])
 
     @staticmethod
-    def load(config: pulumi.Config, keys: frozenset[str]) -> "StackConfig":
-        """Read everything. `keys`: the full keys that are set; raises ValueError for one that nobody reads."""
+    def load(config: pulumi.Config, keys: frozenset[str], secrets: frozenset[str]) -> "StackConfig":
+        """Read everything. `keys`: the full keys that are set. `secrets`: the names of the secrets that are.
+
+        Raises ValueError for a key that nobody reads, and for a secret that is not there.
+        """
         unknown = sorted(unknown_keys(keys))
         if unknown:
             known = ", ".join(sorted(_PLAIN))
             raise ValueError(f"unknown configuration {', '.join(unknown)}; known are {known}")
+        missing = ", ".join(name for name in SECRETS if name not in secrets)
+        if missing:
+            # Here, and not when one is asked for: by then half of the platform stands. And as a whole:
+            # `pulumi config set --path` would replace all the others.
+            raise ValueError(
+                f"plm:secrets lacks {missing}: add it to the JSON that `pulumi config get plm:secrets`"
+                " prints, and hand all of it to `pulumi config set plm:secrets --secret`"
+            )
         return StackConfig(
             profile=config.require("profile"),
             namespace=config.require("namespace"),
@@ -93,6 +114,11 @@ class StackConfig:
         )
 
 
+def _check(key: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"plm:{key} is {value!r}; known are {', '.join(known)}")
+
+
 def unknown_keys(keys: frozenset[str]) -> set[str]:
     """Keys of our namespace that nobody reads; those of providers are theirs."""
     return {key for key in keys if key.startswith("plm:") and key[len("plm:") :] not in _PLAIN}
@@ -102,3 +128,10 @@ def keys_of(environment: Mapping[str, str]) -> frozenset[str]:
     """The full keys that Pulumi handed to the program."""
     found: dict[str, Any] = json.loads(environment.get("PULUMI_CONFIG") or "{}")
     return frozenset(found)
+
+
+def secrets_of(environment: Mapping[str, str]) -> frozenset[str]:
+    """The names of the secrets that Pulumi handed to the program. An empty one is none: it would let in anybody."""
+    given: dict[str, str] = json.loads(environment.get("PULUMI_CONFIG") or "{}")
+    values: dict[str, str] = json.loads(given.get("plm:secrets") or "{}")
+    return frozenset(name for name, value in values.items() if value)

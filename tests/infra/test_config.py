@@ -1,6 +1,8 @@
 """The stack's configuration: each key is declared once, read once, and nothing else is let in."""
 
 import datetime as dt
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,10 +12,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from plminfra import config
-from plminfra.config import IMAGES, StackConfig, keys_of, unknown_keys
+from plminfra.config import IMAGES, SECRETS, StackConfig, keys_of, secrets_of, unknown_keys
 from plmkit.images import recipes
 from plmkit.stack import secrets as stack_secrets
-from support import program
+from support import charts, program
 from support.postgres import ROOT
 
 # Set by `plm up` and `plm stack init`, never by hand: they have no default.
@@ -21,6 +23,7 @@ MADE = {"images", "secrets"}
 # Read by `plm images`, not by the program.
 OF_THE_KIT = {"registry"}
 SECRET = {"secrets"}
+EVERY_SECRET = frozenset(SECRETS)
 
 
 class PaperConfig(pulumi.Config):
@@ -64,13 +67,14 @@ def values(**given: Any) -> dict[str, Any]:
     return {**defaults, "images": program.IMAGES, "secrets": program.SECRETS, **given}
 
 
-def load(given: Mapping[str, Any]) -> StackConfig:
-    return StackConfig.load(PaperConfig(given), frozenset(f"plm:{name}" for name in given))
+def load(given: Mapping[str, Any], secrets: frozenset[str] = EVERY_SECRET) -> StackConfig:
+    keys = frozenset(f"plm:{name}" for name in given)
+    return StackConfig.load(PaperConfig(given), keys, secrets)
 
 
 def test_every_declared_key_is_read_as_what_it_is_declared_and_no_other_is_read() -> None:
     asking = PaperConfig(values())
-    StackConfig.load(asking, frozenset())
+    StackConfig.load(asking, frozenset(), EVERY_SECRET)
     declared = {name: each["type"] for name, each in program.declared().items()}
     read = {name: how for name, how in asking.asked.items() if name not in MADE}
     assert read == {name: typ for name, typ in declared.items() if name not in OF_THE_KIT}
@@ -98,7 +102,7 @@ def test_a_key_that_nobody_reads_is_refused_and_named(name: str) -> None:
     if name in config._PLAIN:
         return
     with pytest.raises(ValueError, match="unknown configuration") as caught:
-        StackConfig.load(PaperConfig(values()), frozenset({f"plm:{name}"}))
+        StackConfig.load(PaperConfig(values()), frozenset({f"plm:{name}"}), EVERY_SECRET)
     assert f"plm:{name}" in str(caught.value)
 
 
@@ -143,6 +147,37 @@ def test_an_image_that_is_not_named_by_its_digest_is_refused(loose: str | None) 
         load(values(images={**program.IMAGES, "caddy": loose}))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("imagePullPolicy", "Sometimes", "plm:imagePullPolicy is 'Sometimes'; known are Always, "),
+        ("imagePullPolicy", "never", "plm:imagePullPolicy is 'never'"),
+        ("entropy", "loud", "plm:entropy is 'loud'; known are raw, normalised"),
+        ("edgeNodePort", 8443, "plm:edgeNodePort is 8443; take one from 30000 to 32767"),
+        ("edgeNodePort", 32768, "plm:edgeNodePort is 32768"),
+        ("edgeNodePort", 29999, "plm:edgeNodePort is 29999"),
+    ],
+)
+def test_a_value_that_kubernetes_or_a_chart_would_refuse_later_is_refused_now(
+    key: str, value: str | int, problem: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        load(values(**{key: value}))
+
+
+def test_what_the_stack_takes_the_charts_take_too() -> None:
+    for chart in ("plm-services", "plm-operator"):
+        properties = charts.schema(chart)["properties"]
+        assert set(properties["imagePullPolicy"]["enum"]) == set(config.PULL_POLICIES)
+    assert set(charts.schema("plm-services")["properties"]["entropy"]["enum"]) == set(
+        config.ENTROPIES
+    )
+    for policy in config.PULL_POLICIES:
+        assert load(values(imagePullPolicy=policy)).image_pull_policy == policy
+    for port in (30000, 32767):
+        assert load(values(edgeNodePort=port)).edge_node_port == port
+
+
 @pytest.mark.parametrize("name", [*sorted(program.declared().keys() - OF_THE_KIT), *sorted(MADE)])
 def test_a_key_without_a_value_is_named(name: str) -> None:
     """Defaults stand in Pulumi.yaml and nowhere else; only an empty text may be missing altogether."""
@@ -160,6 +195,19 @@ def test_only_secrets_that_exist_are_asked_for() -> None:
         load(values()).secret("superuser")
 
 
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_that_the_stack_lacks_is_named_with_what_to_type(name: str) -> None:
+    with pytest.raises(ValueError, match=f"plm:secrets lacks {name}: .* `pulumi config set"):
+        load(values(), EVERY_SECRET - {name})
+
+
+def test_an_empty_secret_is_none() -> None:
+    """As a password it would let in anybody."""
+    secrets = json.dumps({"ledger": "", "caKey": "x", "apiKeysFile": None})
+    assert secrets_of({"PULUMI_CONFIG": json.dumps({"plm:secrets": secrets})}) == {"caKey"}
+    assert secrets_of({"PULUMI_CONFIG": "{}"}) == secrets_of({}) == frozenset()
+
+
 def test_the_images_are_the_ones_that_the_kit_builds_for_pods() -> None:
     published = {each.name for each in recipes.RECIPES if each.is_published}
     assert set(IMAGES) == published == set(program.IMAGES)
@@ -167,4 +215,4 @@ def test_the_images_are_the_ones_that_the_kit_builds_for_pods() -> None:
 
 def test_the_secrets_are_the_ones_that_the_kit_makes() -> None:
     made = stack_secrets.make(dt.datetime(2026, 1, 1, tzinfo=dt.UTC)).values
-    assert set(config.SECRETS) == set(made) == set(program.SECRETS)
+    assert set(SECRETS) == set(made) == set(program.SECRETS)

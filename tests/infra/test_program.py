@@ -127,6 +127,8 @@ def test_every_image_is_used(recorder: Recorder) -> None:
         ({"replicas": "3"}, "unknown configuration plm:replicas"),
         ({"images": {**IMAGES, "nats": "nats:latest"}}, "names nats without a digest"),
         ({"profile": "huge"}, "known are tiny"),
+        ({"edgeNodePort": "443"}, "plm:edgeNodePort is 443"),
+        ({"secrets": {**SECRETS, "caKey": ""}}, "plm:secrets lacks caKey"),
     ],
 )
 def test_a_wrong_stack_is_refused_before_anything_is_made(
