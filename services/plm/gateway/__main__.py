@@ -35,9 +35,14 @@ async def main() -> None:
         graph = LiveGraph(ledger, bus, settings.entropy)
         following = asyncio.create_task(graph.run())
         stack.callback(following.cancel)
-        probes = ProbeServer(
-            settings.http_port, ready=lambda: "" if graph.is_loaded else "no mesh from the ledger"
-        )
+        listening = asyncio.Event()
+
+        def why_not_ready() -> str:
+            if not graph.is_loaded:
+                return "no mesh from the ledger"
+            return "" if listening.is_set() else "takes no connections"
+
+        probes = ProbeServer(settings.http_port, ready=why_not_ready)
         await probes.start()
         stack.push_async_callback(probes.close)
         parts = Parts(
@@ -49,7 +54,7 @@ async def main() -> None:
             settings.entropy,
             settings.debug_enabled,
         )
-        serving = asyncio.create_task(serve(create_app(parts), settings, stop))
+        serving = asyncio.create_task(serve(create_app(parts), settings, stop, listening))
         # A gateway that no longer follows the mesh must not go on routing over an old one.
         await asyncio.wait({serving, following}, return_when=asyncio.FIRST_COMPLETED)
         stop.set()

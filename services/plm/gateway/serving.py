@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from typing import Any, cast
 
@@ -61,15 +62,26 @@ async def _reload(context: ssl.SSLContext, tls: TlsSettings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Signals belong to the process, not to the server."""
+    """Says when it listens. Signals belong to the process, not to the server."""
+
+    def __init__(self, config: uvicorn.Config, listening: asyncio.Event) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._listening.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
         yield
 
 
-async def serve(app: ASGIApp, settings: GatewaySettings, stop: asyncio.Event) -> None:
-    """Serve until `stop`, then let what runs come to its end."""
+async def serve(
+    app: ASGIApp, settings: GatewaySettings, stop: asyncio.Event, listening: asyncio.Event
+) -> None:
+    """Serve until `stop`, then let what runs come to its end. `listening` is set while connections are taken."""
     tls = settings.tls
     config = uvicorn.Config(
         app,
@@ -91,10 +103,11 @@ async def serve(app: ASGIApp, settings: GatewaySettings, stop: asyncio.Event) ->
     )
     config.load()
     reloading = asyncio.create_task(_reload(cast(ssl.SSLContext, config.ssl), tls))
-    server = _Server(config)
+    server = _Server(config, listening)
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    listening.clear()
     server.should_exit = True
     await serving
     stopping.cancel()

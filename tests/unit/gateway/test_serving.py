@@ -31,13 +31,16 @@ class Door:
     folder: Path
     settings: GatewaySettings
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    listening: asyncio.Event = field(default_factory=asyncio.Event)
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
     asked: int = 0
     work: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Serve, until told to stop."""
-        self.work = asyncio.create_task(serving.serve(self, self.settings, self.stop))
+        self.work = asyncio.create_task(
+            serving.serve(self, self.settings, self.stop, self.listening)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.asked += 1
@@ -73,8 +76,8 @@ async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     door.may_answer.set()
     door.start()
     assert door.work is not None
-    while not await _listens(settings.https_port):
-        assert not door.work.done()
+    assert not door.listening.is_set()
+    await until(door.listening.is_set, 5, "it listens")
     yield door
     door.stop.set()
     door.may_answer.set()
@@ -88,6 +91,13 @@ async def _listens(port: int) -> bool:
         return False
     writer.close()
     return True
+
+
+async def test_it_is_said_to_listen_when_it_does(door: Door) -> None:
+    """Readiness hangs on it: an edge that is sent here must not find the door shut."""
+    assert await _listens(door.settings.https_port)
+    door.stop.set()
+    await until(lambda: not door.listening.is_set(), 5, "it says that it takes nobody any more")
 
 
 async def test_the_edge_gets_in(door: Door) -> None:
