@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from plm.domain import ids
 from plm.gateway.settings import GatewaySettings
 from plm.transport.identity import spiffe_name
-from plm.transport.tls import TlsSettings, read_version
+from plm.transport.tls import TlsSettings, read_material, read_version
 
 log = structlog.get_logger(__name__)
 
@@ -53,9 +53,11 @@ async def _reload(context: ssl.SSLContext, tls: TlsSettings) -> None:
     served = read_version(tls)
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
-        with contextlib.suppress(OSError):  # in the middle of a swap: the next look sees it whole
-            version = read_version(tls)
-            if version != served:
+        # In the middle of a swap, or spoilt by hand: the next look may see it whole.
+        with contextlib.suppress(OSError, ValueError):
+            if read_version(tls) != served:
+                # Read before it is loaded: a context that has taken half of a pair serves nobody.
+                version = read_material(tls).version
                 _load(context, tls)
                 served = version
                 log.info("Loaded a renewed certificate")

@@ -20,6 +20,8 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
+    # A Service that was made anew has another address: thirty seconds, the default, is long to ask a dead one.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     ("grpc.use_local_subchannel_pool", 1),
 )
@@ -44,14 +46,13 @@ class Channels:
         name = (target, server_name)
         current = self._open.get(name)
         try:
-            version = read_version(self._tls)
-        except OSError:
+            if current is not None and current.version == read_version(self._tls):
+                return current.channel
+            material = read_material(self._tls)
+        except (OSError, ValueError):
             if current is None:
                 raise
             return current.channel
-        if current is not None and current.version == version:
-            return current.channel
-        material = read_material(self._tls)
         options = list(OPTIONS)
         names = [("grpc.ssl_target_name_override", server_name)] if server_name else []
         channel = grpc.aio.secure_channel(

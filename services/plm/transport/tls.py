@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import cast
 
 import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import BaseModel, ConfigDict
 
 
@@ -34,14 +36,24 @@ def read_version(tls: TlsSettings) -> tuple[str, int]:
 
 
 def read_material(tls: TlsSettings) -> Material:
-    """What is mounted now. Raises OSError when a file is missing."""
+    """What is mounted now. Raises OSError when a file is missing, ValueError when no TLS can be made of them."""
     folder = _current_folder(tls)
-    return Material(
+    material = Material(
         certificate=(folder / "tls.crt").read_bytes(),
         key=(folder / "tls.key").read_bytes(),
         authorities=(folder / "ca.crt").read_bytes(),
         version=(str(folder), (folder / "tls.crt").stat().st_mtime_ns),
     )
+    _check(material)
+    return material
+
+
+def _check(material: Material) -> None:
+    # gRPC takes any bytes, and then fails every handshake: a Secret that was edited by hand would silence us.
+    leaf = x509.load_pem_x509_certificate(material.certificate)
+    if load_pem_private_key(material.key, None).public_key() != leaf.public_key():
+        raise ValueError("the key is not the certificate's")
+    x509.load_pem_x509_certificates(material.authorities)
 
 
 def _current_folder(tls: TlsSettings) -> Path:
@@ -63,8 +75,8 @@ def server_credentials(tls: TlsSettings) -> grpc.ServerCredentials:
             if read_version(tls) == served.version:
                 return None
             served = read_material(tls)
-        except OSError:
-            # In the middle of a swap: the old one is valid for a third of its life yet.
+        except (OSError, ValueError):
+            # In the middle of a swap, or spoilt by hand: the old one is valid for a third of its life yet.
             return None
         return _configuration(served)
 

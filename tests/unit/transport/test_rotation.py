@@ -1,6 +1,8 @@
 """Certificates that change under running processes: the new one is served and shown at once, and no call is lost."""
 
 import asyncio
+import itertools
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -168,6 +170,39 @@ async def test_a_leaf_that_is_missing_for_a_moment_changes_nothing(
         assert await served_serial(node.grpc.port, gateway_tls.folder) == serial
         fresh = node_tls.issue(authority, NODE_NAMES)
         assert await served_serial(node.grpc.port, gateway_tls.folder) == fresh
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        *itertools.product(("tls.crt", "tls.key", "ca.crt"), (b"", b"no PEM")),
+        ("tls.crt", None),
+        ("tls.key", None),
+    ],
+    ids=str,
+)
+async def test_a_leaf_that_was_spoilt_changes_nothing(  # noqa: PLR0913, PLR0917 - both ends, and what is spoilt
+    node: Listening,
+    node_tls: Mounted,
+    gateway_tls: Mounted,
+    authority: Authority,
+    file: str,
+    content: bytes | None,  # None: that of another leaf
+) -> None:
+    """Somebody edited the Secret: both ends go on with what they have until there is a whole one again."""
+    serial = await served_serial(node.grpc.port, gateway_tls.folder)
+    async with calling(gateway_tls, node) as (channels, peers):
+        await peers.forward("b", TASK, 5)
+        channel = channels.channel(node.target, "node-b")
+        own = shutil.copytree(gateway_tls.folder, gateway_tls.folder.with_name("own"))
+        for mounted in (node_tls, gateway_tls):
+            former = (mounted.folder / file).read_bytes()
+            mounted.issue(authority, NODE_NAMES)
+            (mounted.folder / file).write_bytes(former if content is None else content)
+        assert channels.channel(node.target, "node-b") is channel
+        assert await served_serial(node.grpc.port, own) == serial
+        fresh = node_tls.issue(authority, NODE_NAMES)
+        assert await served_serial(node.grpc.port, own) == fresh
 
 
 def test_files_are_read_as_one_set_through_the_link(
