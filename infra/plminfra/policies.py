@@ -1,5 +1,6 @@
 """Who talks to whom among stores and edge, and to nobody else. The charts declare the same for what they install."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,9 @@ class Edge:
     ports: tuple[int, ...]
 
 
-# Edges whose one end at least is a store or Caddy. `apiserver` and `people` are no pods.
+# Edges whose one end at least is a store or Caddy. `apiserver`, `people` and `prometheus` are no pods of ours.
+# Stores are missing from the latter's: Patroni takes commands at the port where it shows its metrics, and NATS
+# has none that Prometheus could read.
 EDGES: tuple[Edge, ...] = (
     Edge("ledger", postgres.NAME, (postgres.PORT,)),
     Edge("migrate", postgres.NAME, (postgres.PORT,)),
@@ -40,6 +43,7 @@ EDGES: tuple[Edge, ...] = (
     Edge("ledger", nats.NAME, (nats.PORT,)),
     Edge("gateway", nats.NAME, (nats.PORT,)),
     Edge("people", edge.NAME, (edge.PORT,)),
+    Edge("prometheus", edge.NAME, (edge.PROBE_PORT,)),
     Edge(edge.NAME, "gateway", (8443,)),
 )
 
@@ -57,17 +61,30 @@ def _ports(ports: tuple[int, ...]) -> list[dict[str, Any]]:
     return [{"protocol": "TCP", "port": port} for port in ports]
 
 
+def _rules(
+    direction: str, name: str, ports: tuple[int, ...], people: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    if name == "prometheus":
+        # From anywhere: where it runs is the cluster's affair, and the port shows figures alone.
+        yield {"ports": _ports(ports)}
+    # A rule with an empty list of peers would admit everybody; without people, nobody comes in.
+    elif peers := _peer(name, people):
+        yield {direction: peers, "ports": _ports(ports)}
+
+
 def spec_of(name: str, people: tuple[str, ...]) -> dict[str, Any]:
     """The policy of one store's or the edge's pods: exactly its edges, and DNS where it calls anybody."""
     ingress = [
-        {"from": _peer(each.client, people), "ports": _ports(each.ports)}
+        rule
         for each in EDGES
         if each.server == name
+        for rule in _rules("from", each.client, each.ports, people)
     ]
     egress = [
-        {"to": _peer(each.server, people), "ports": _ports(each.ports)}
+        rule
         for each in EDGES
         if each.client == name
+        for rule in _rules("to", each.server, each.ports, people)
     ]
     return {
         "pod_selector": {"match_labels": pods.selector(name)},

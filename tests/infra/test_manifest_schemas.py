@@ -13,6 +13,7 @@ from support.postgres import ROOT
 
 SERVICES = {"image": "plm.local/services@sha256:1"}
 OPERATOR = {"image": "plm.local/operator@sha256:2", "nodeImage": SERVICES["image"]}
+PROMETHEUS = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}}
 [MESH] = read_documents((CHARTS / "plm-services" / "values-mesh50.yaml").read_text())
 OWN = ROOT / "kit" / "plmkit" / "localcluster" / "manifests"
 EXAMPLES = ROOT / "examples"
@@ -28,7 +29,10 @@ RELEASES = [
     ),
     pytest.param(
         "plm-operator",
-        {**OPERATOR, "networkPolicy": {"apiServerCidr": "192.0.2.7/32"}},
+        {
+            **OPERATOR,
+            "networkPolicy": {"apiServerCidr": "192.0.2.7/32", "metricsFrom": [PROMETHEUS]},
+        },
         id="operator-fenced",
     ),
     pytest.param(
@@ -36,6 +40,11 @@ RELEASES = [
     ),
     pytest.param("plm-services", SERVICES, id="services"),
     pytest.param("plm-services", {**SERVICES, "debugEnabled": True}, id="services-debug"),
+    pytest.param(
+        "plm-services",
+        {**SERVICES, "networkPolicy": {"metricsFrom": [PROMETHEUS]}},
+        id="services-fenced",
+    ),
     pytest.param("plm-services", {**SERVICES, **MESH}, id="services-mesh50"),
 ]
 

@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from plminfra import policies
-from support import program, reach
+from support import charts, program, reach
 from support.charts import Manifest
 from support.objects import of_kind, title, workloads
 from support.postgres import ROOT
+from support.program import IMAGES
 from support.reach import ANYWHERE, DNS, Connection
 
 API_PORTS = {443, 6443}
+MEASURED = ("edge", "gateway", "ledger", "mesh-node", "plm-operator")
 PEOPLE = tuple(program.declared()["edgeClients"]["default"])
 # How docs/architecture.md calls them.
 NAMES = {
@@ -96,13 +98,40 @@ def test_connections_lead_to_ports_that_are_open(
     assert {(each.server, each.port) for each in sent if each.server in pods} <= listening
 
 
-def test_people_reach_the_edge_and_the_probes_of_the_operator_and_no_more(
+def test_people_reach_the_edge_and_prometheus_the_metrics_and_no_more(
     pods: dict[str, Mapping[str, str]], taken: set[Connection]
 ) -> None:
+    """Not the stores': Patroni takes commands where it shows its metrics, and NATS tells who its clients are."""
     assert {each for each in taken if each.client not in pods} == {
         *(Connection(cidr, "edge", 8443) for cidr in PEOPLE),
-        Connection(ANYWHERE, "plm-operator", 8080),
+        *(Connection(ANYWHERE, name, 8080) for name in MEASURED),
     }
+
+
+def test_metrics_are_read_at_the_port_that_kubelet_probes(everything: list[Manifest]) -> None:
+    """So nothing but figures and verdicts is behind it: the other port of each is where work comes in."""
+    for each in workloads(everything):
+        if each.pod_labels["app.kubernetes.io/name"] in MEASURED:
+            [container] = each.containers
+            probed = container["readinessProbe"]["httpGet"]["port"]
+            ports = {port["containerPort"]: port["name"] for port in container["ports"]}
+            assert probed in {8080, ports[8080]}, each
+
+
+@pytest.mark.parametrize("chart", ["plm-operator", "plm-services"])
+def test_metrics_are_for_those_alone_whom_the_values_name(chart: str) -> None:
+    peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    values = {"image": IMAGES["services"], "networkPolicy": {"metricsFrom": [peer]}}
+    if chart == "plm-operator":
+        values["nodeImage"] = IMAGES["services"]
+    admitted = {
+        title(each): rule.get("from")
+        for each in of_kind(charts.render(chart, values), "NetworkPolicy")
+        for rule in each["spec"]["ingress"]
+        if 8080 in {port["port"] for port in rule["ports"]}
+    }
+    assert len(admitted) == {"plm-operator": 1, "plm-services": 3}[chart]
+    assert list(admitted.values()) == [[peer]] * len(admitted)
 
 
 def test_only_postgres_and_the_operator_leave_and_only_for_the_api_server(
@@ -150,17 +179,24 @@ def test_the_page_tells_exactly_what_is_open(
 ) -> None:
     between_pods = {each for each in sent if each.server in pods}
     people = {Connection("people", "edge", each.port) for each in taken if each.client in PEOPLE}
-    assert documented() == between_pods | people
+    metrics = {
+        Connection("Prometheus", each.server, each.port)
+        for each in taken
+        if each.client == ANYWHERE
+    }
+    assert documented() == between_pods | people | metrics
 
 
-RANGES = st.lists(st.ip_addresses(v=4).map("{}/32".format), min_size=1, max_size=4, unique=True)
+RANGES = st.lists(st.ip_addresses(v=4).map("{}/32".format), max_size=4, unique=True)
 
 
 @given(RANGES)
 def test_exactly_the_given_ranges_reach_the_edge(ranges: list[str]) -> None:
-    spec = policies.spec_of("edge", tuple(ranges))
-    [rule] = spec["ingress"]
-    assert [each["ip_block"]["cidr"] for each in rule["from"]] == ranges
+    """None at all where none is given: to Kubernetes an empty list of peers means everybody."""
+    rules = policies.spec_of("edge", tuple(ranges))["ingress"]
+    admitting = [each for each in rules if 8443 in {port["port"] for port in each["ports"]}]
+    found = [[each["ip_block"]["cidr"] for each in rule["from"]] for rule in admitting]
+    assert found == ([ranges] if ranges else [])
     for other in ("postgres", "nats"):
         assert "ip_block" not in str(policies.spec_of(other, tuple(ranges))["ingress"])
 

@@ -73,6 +73,8 @@ def test_the_schema_of_a_node_is_the_operator_s() -> None:
         {"nats": {"url": "http://nats:4222"}},
         {"edge": {"podLabels": {"app.kubernetes.io/name": 1}}},
         {"core": {"enabled": "no"}},
+        {"networkPolicy": {"metricsFrom": "monitoring"}},
+        {"networkPolicy": {"metricsFrom": [{}]}},
         {"gateway": {"replicas": 0}},
         {"ledger": {"replicas": 11}},
         {"ledger": {"cpu": "1"}},
