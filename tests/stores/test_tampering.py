@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from plm.domain.chain import FindingKind
-from plm.ledger.reading import Verdict
+from plm.ledger.verifying import Verdict
 from plm.stores.nats import NatsSettings, open_bus
 from support import demo_mesh
 from support.ledgers import Database, ask_all, leading_writer, running_outbox, verify
@@ -71,6 +71,12 @@ FROM entries o WHERE (e.seq, o.seq) IN ((7, 16), (16, 7))
         (["UPDATE accounts SET posted = posted + 1 WHERE account_id = 'link/a/b'"], MONEY),
         (["UPDATE accounts SET held = 1 WHERE account_id = 'link/a/b'"], {FindingKind.MISMATCH: 0}),
         (["DELETE FROM accounts WHERE account_id = 'link/d/b'"], MONEY),
+        (["UPDATE entries SET version = -1 WHERE seq = 9"], {FindingKind.ALTERED: 9}),
+        (["UPDATE entries SET amount = 'NaN' WHERE seq = 9"], {FindingKind.ALTERED: 9}),
+        (["UPDATE entries SET epoch = 0 WHERE seq = 12"], {FindingKind.ALTERED: 12, FindingKind.MISMATCH: 12}),
+        (["UPDATE entries SET currency = 'EUR' WHERE seq = 9"], {FindingKind.ALTERED: 9, FindingKind.MISMATCH: 9}),
+        (["UPDATE accounts SET posted = 'NaN' WHERE account_id = 'link/a/b'"], MONEY),
+        (["UPDATE accounts SET currency = 'EUR' WHERE account_id = 'link/d/b'"], MONEY),
     ],
 )  # fmt: skip
 async def test_each_kind_of_tampering_is_named_at_its_first_row(

@@ -10,7 +10,7 @@ import asyncpg
 from plm.domain.deciding import Answer, Command
 from plm.ledger.clock import Clock, wall_ms
 from plm.ledger.outbox import OutboxPublisher
-from plm.ledger.reading import Reader, Verdict
+from plm.ledger.verifying import Auditor, Verdict
 from plm.ledger.writer import Writer
 from plm.migrate.runner import migrate
 from plm.migrate.settings import MigrateSettings
@@ -155,8 +155,5 @@ async def running_outbox(database: Database, bus: Bus, writer: Writer) -> AsyncI
 
 async def verify(database: Database, nats_url: str) -> Verdict:
     """What `plm verify ledger` says."""
-    async with (
-        open_bus(NatsSettings(url=nats_url)) as bus,
-        open_pool(database.ledger) as pool,
-    ):
-        return await Reader(pool, bus).verify()
+    async with open_bus(NatsSettings(url=nats_url)) as bus:
+        return await Auditor(database.ledger, bus).verify()

@@ -150,10 +150,11 @@ class Verifier:
                 FindingKind.MISMATCH, entry.seq, f"{account} moves in {entry.draft.currency} too"
             )
 
-    def skip(self, seq: int, why: str) -> None:
+    def skip(self, place: Head, why: str) -> None:
         """Note a row that no entry can be made of, and go on behind it."""
         self.count += 1
-        self.find(FindingKind.ALTERED, seq, why)
+        self.find(FindingKind.ALTERED, place.seq, why)
+        self.head = place
 
     def _check_hash(self, entry: Entry) -> None:
         if entry.version != VERSION or entry.seq < 1:

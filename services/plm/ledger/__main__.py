@@ -9,6 +9,7 @@ from plm.ledger.outbox import OutboxPublisher
 from plm.ledger.reading import Reader
 from plm.ledger.server import LedgerServer
 from plm.ledger.settings import LedgerSettings
+from plm.ledger.verifying import Auditor
 from plm.ledger.writer import Writer
 from plm.stores.nats import open_bus
 from plm.stores.postgres import open_pool
@@ -34,7 +35,8 @@ async def main() -> None:
         bus = await stack.enter_async_context(open_bus(settings.nats))
         pool = await stack.enter_async_context(open_pool(settings.postgres))
         server = GrpcServer(settings.tls, settings.grpc_port)
-        add_LedgerServicer_to_server(LedgerServer(writer, Reader(pool, bus)), server.server)
+        ledger = LedgerServer(writer, Reader(pool, bus), Auditor(settings.postgres, bus))
+        add_LedgerServicer_to_server(ledger, server.server)
         await server.start()
         work = [
             asyncio.create_task(writer.run()),

@@ -1,35 +1,19 @@
 """What the ledger answers without its writer: committed rows, each answer from one consistent view."""
 
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from plm.domain.books import Account, Books
-from plm.domain.chain import Entry, Finding, Head, Verifier
+from plm.domain.chain import Entry, Head
 from plm.domain.errors import Code, Refused, Unavailable
 from plm.domain.mesh import Link, Node
 from plm.domain.payments import Payment
 from plm.domain.settling import view
 from plm.ledger import rows
 from plm.stores.nats import Bus
-from plm.stores.postgres import Connection, Pool, reading
-from plm.wire import plm_pb2 as pb
+from plm.stores.postgres import Pool, reading
 from plm.wire import subjects
 
 ENTRIES_MAX = 1000
-ANCHORS_MAX = 10_000
-_VERIFY_FETCH = 5000
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a verification found."""
-
-    findings: tuple[Finding, ...]
-    entries: int
-    head: Head
-    anchored_seq: int
-    sums: dict[str, int]
-    elapsed_ms: int
 
 
 class Reader:
@@ -87,48 +71,6 @@ class Reader:
         except Unavailable:
             sequence = 0  # no bus, or no stream yet: whoever follows starts at the beginning
         return await self.nodes(), sequence
-
-    async def verify(self) -> Verdict:
-        """Recompute everything from the rows and compare it with the balances and the recent anchors."""
-        started = time.monotonic()
-        anchors = await self._anchors()
-        verifier = Verifier()
-        async with reading(self._pool) as connection:
-            at_anchors = await _feed(connection, verifier, {anchor.seq for anchor in anchors})
-            accounts = [
-                rows.account(row) for row in await connection.fetch("SELECT * FROM accounts")
-            ]
-        sums: dict[str, int] = {}
-        for account in accounts:
-            sums[account.currency] = sums.get(account.currency, 0) + account.posted
-        for anchor in anchors:
-            verifier.check_anchor(anchor, at_anchors.get(anchor.seq))
-        verifier.check_balances({each.account_id: (each.posted, each.held) for each in accounts})
-        verifier.check_sums(sums)
-        elapsed_ms = int(1000 * (time.monotonic() - started))
-        anchored_seq = anchors[-1].seq if anchors else 0
-        findings = tuple(verifier.findings.values())
-        return Verdict(findings, verifier.count, verifier.head, anchored_seq, sums, elapsed_ms)
-
-    async def _anchors(self) -> list[Head]:
-        """Recent anchors by seq. More than the last: rows that were cut off and written anew differ at an older one."""
-        payloads = await self._bus.recent_payloads(
-            subjects.ANCHOR_STREAM, subjects.ANCHOR_SUBJECT, ANCHORS_MAX
-        )
-        found = [pb.Anchor.FromString(payload) for payload in payloads]
-        return sorted((Head(each.seq, each.hash) for each in found), key=lambda head: head.seq)
-
-
-async def _feed(connection: Connection, verifier: Verifier, wanted: set[int]) -> dict[int, bytes]:
-    """Give the verifier every row. Returns the hashes at the wanted places."""
-    found = {}
-    cursor = connection.cursor("SELECT * FROM entries ORDER BY seq", prefetch=_VERIFY_FETCH)
-    async for row in cursor:
-        entry = rows.entry(row)
-        verifier.feed(entry)
-        if entry.seq in wanted:
-            found[entry.seq] = entry.hash
-    return found
 
 
 async def _mesh(connection: object) -> list[Node]:

@@ -21,7 +21,8 @@ from plm.domain.orders import (
     TransferOrder,
 )
 from plm.domain.payments import Attempt, Payment
-from plm.ledger.reading import Reader, Verdict
+from plm.ledger.reading import Reader
+from plm.ledger.verifying import Auditor, Verdict
 from plm.ledger.writer import Writer
 from plm.transport.identity import node_of, peer_identity, require
 from plm.wire import codec
@@ -38,9 +39,10 @@ _Kind = TypeVar("_Kind", Payment, Attempt, Transfer, Node, Link)
 class LedgerServer(LedgerServicer):
     """One method per call. Errors are raised as PlmError; the transport turns them into statuses."""
 
-    def __init__(self, writer: Writer, reader: Reader) -> None:
+    def __init__(self, writer: Writer, reader: Reader, auditor: Auditor) -> None:
         self._writer = writer
         self._reader = reader
+        self._auditor = auditor
 
     async def _decide(self, command: Command, _kind: type[_Kind]) -> _Kind:
         return cast(_Kind, await self._writer.submit(command))
@@ -200,7 +202,7 @@ class LedgerServer(LedgerServicer):
 
     async def Verify(self, request: pb.VerifyRequest, context: Context) -> pb.VerifyReply:
         require(peer_identity(context), GATEWAY)
-        return _verdict_to_wire(await self._reader.verify())
+        return _verdict_to_wire(await self._auditor.verify())
 
 
 def _node(context: Context) -> str:
@@ -224,4 +226,5 @@ def _verdict_to_wire(verdict: Verdict) -> pb.VerifyReply:
         ],
         sums={currency: str(total) for currency, total in verdict.sums.items()},
         elapsed_ms=verdict.elapsed_ms,
+        anchors_unread=verdict.anchors_unread,
     )

@@ -404,7 +404,7 @@ class VerifyRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class VerifyReply(_message.Message):
-    __slots__ = ("ok", "entries", "head_seq", "head_hash", "anchored_seq", "unanchored", "findings", "sums", "elapsed_ms")
+    __slots__ = ("ok", "entries", "head_seq", "head_hash", "anchored_seq", "unanchored", "findings", "sums", "elapsed_ms", "anchors_unread")
     class SumsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -421,6 +421,7 @@ class VerifyReply(_message.Message):
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
     SUMS_FIELD_NUMBER: _ClassVar[int]
     ELAPSED_MS_FIELD_NUMBER: _ClassVar[int]
+    ANCHORS_UNREAD_FIELD_NUMBER: _ClassVar[int]
     ok: bool
     entries: int
     head_seq: int
@@ -430,7 +431,8 @@ class VerifyReply(_message.Message):
     findings: _containers.RepeatedCompositeFieldContainer[Finding]
     sums: _containers.ScalarMap[str, str]
     elapsed_ms: int
-    def __init__(self, ok: _Optional[bool] = ..., entries: _Optional[int] = ..., head_seq: _Optional[int] = ..., head_hash: _Optional[bytes] = ..., anchored_seq: _Optional[int] = ..., unanchored: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., sums: _Optional[_Mapping[str, str]] = ..., elapsed_ms: _Optional[int] = ...) -> None: ...
+    anchors_unread: str
+    def __init__(self, ok: _Optional[bool] = ..., entries: _Optional[int] = ..., head_seq: _Optional[int] = ..., head_hash: _Optional[bytes] = ..., anchored_seq: _Optional[int] = ..., unanchored: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., sums: _Optional[_Mapping[str, str]] = ..., elapsed_ms: _Optional[int] = ..., anchors_unread: _Optional[str] = ...) -> None: ...
 
 class Finding(_message.Message):
     __slots__ = ("kind", "seq", "detail")
