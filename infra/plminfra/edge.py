@@ -116,6 +116,7 @@ def _container(args: EdgeArgs) -> pods.Manifest:
             {"name": "https", "container_port": PORT},
             {"name": "probes", "container_port": PROBE_PORT},
         ],
+        "startup_probe": pods.http_probe("/readyz", PROBE_PORT, 1, 60),
         "readiness_probe": pods.http_probe("/readyz", PROBE_PORT, 1, 2),
         "liveness_probe": pods.http_probe("/livez", PROBE_PORT, 5, 4),
         "resources": args.size.resources(),
