@@ -42,6 +42,11 @@ RELEASES = [
     pytest.param("plm-services", {**SERVICES, "debugEnabled": True}, id="services-debug"),
     pytest.param(
         "plm-services",
+        {**SERVICES, "gateway": {"replicas": 2}, "priorityClassName": "high"},
+        id="services-replicated",
+    ),
+    pytest.param(
+        "plm-services",
         {**SERVICES, "networkPolicy": {"metricsFrom": [PROMETHEUS]}},
         id="services-fenced",
     ),

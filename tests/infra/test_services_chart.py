@@ -9,7 +9,7 @@ from plmop.mesh_node import spec
 from plmop.mesh_node.spec import KIND, MeshNodeSpec
 from support import charts
 from support.charts import HelmRefusedError
-from support.objects import of_kind
+from support.objects import of_kind, workloads
 from support.program import IMAGES
 
 CHART = "plm-services"
@@ -75,6 +75,7 @@ def test_the_schema_of_a_node_is_the_operator_s() -> None:
         {"core": {"enabled": "no"}},
         {"networkPolicy": {"metricsFrom": "monitoring"}},
         {"networkPolicy": {"metricsFrom": [{}]}},
+        {"priorityClassName": 1},
         {"gateway": {"replicas": 0}},
         {"ledger": {"replicas": 11}},
         {"ledger": {"cpu": "1"}},
@@ -95,6 +96,35 @@ def test_without_the_core_there_are_nodes_and_nothing_else() -> None:
     assert {each["metadata"]["name"] for each in found} == set(MESH50["nodes"]) - set("abcd")
     for each in found:
         assert each["metadata"]["annotations"]["pulumi.com/waitFor"] == "condition=Ready"
+
+
+def test_pods_of_several_stand_on_several_machines_where_there_are_some() -> None:
+    """And on one, where there is but one: a laptop has no second machine."""
+    several = {"gateway": {"replicas": 2}, "ledger": {"replicas": 2}}
+    found = charts.render(CHART, {"image": IMAGES["services"], **several})
+    for each in workloads(found):
+        if each.stays:
+            [spread] = each.pod["topologySpreadConstraints"]
+            assert spread["topologyKey"] == "kubernetes.io/hostname"
+            assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+            assert spread["labelSelector"]["matchLabels"].items() <= each.pod_labels.items()
+    assert {each.name for each in workloads(found) if each.replicas > 1} == {"gateway", "ledger"}
+
+
+def test_a_priority_is_given_where_the_values_name_one() -> None:
+    """A PriorityClass belongs to the whole cluster: none is made, and none that is not there is named."""
+    priorities = {
+        name: {
+            each.name: each.pod.get("priorityClassName")
+            for each in workloads(charts.render(CHART, {"priorityClassName": name}))
+            if each.stays
+        }
+        for name in ("", "high")
+    }
+    assert priorities == {
+        "": {"gateway": None, "ledger": None},
+        "high": {"gateway": "high", "ledger": "high"},
+    }
 
 
 def test_another_image_brings_another_migration_job() -> None:
