@@ -119,7 +119,7 @@ def test_a_template_that_asks_for_what_nobody_gives_does_not_render(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "typo.yaml").write_text("folder: $clutser\n")
+    (tmp_path / "config" / "typo.yaml").write_text("folder: $clustr\n")
     monkeypatch.setattr(resources, "files", lambda _package: tmp_path)
-    with pytest.raises(KeyError, match="clutser"):
+    with pytest.raises(KeyError, match="clustr"):
         rendering._render("config", "typo.yaml", rendering.substitutions(LAYOUT, IMAGES))
