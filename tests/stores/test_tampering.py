@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from plm.domain.chain import FindingKind
+from plm.domain.orders import CloseOrder
 from plm.ledger.verifying import Verdict
 from plm.stores.nats import NatsSettings, open_bus
 from support import demo_mesh
@@ -90,10 +91,88 @@ async def test_each_kind_of_tampering_is_named_at_its_first_row(
     assert found.keys() - expected.keys() <= {FindingKind.MISMATCH}
 
 
+_EXTRA_HOLD = """
+INSERT INTO holds SELECT payment_id, 1, 2, state, entry_seq, entry_hash FROM holds WHERE payment_id = 'p1' AND hop = 1
+"""
+_EXTRA_TRANSFER = """
+INSERT INTO transfers SELECT 'x', debit, credit, amount, currency, kind, 3 FROM transfers WHERE entry_seq = 2
+"""
+
+
+# The chain is sound in all of these: what stands beside it is not as it says. Holds of p1 end at rows 11 and 12.
+@pytest.mark.parametrize(
+    ("statement", "seq"),
+    [
+        ("UPDATE holds SET state = 'voided' WHERE payment_id = 'p1' AND hop = 0", 11),
+        ("UPDATE holds SET entry_seq = 1 WHERE payment_id = 'p1' AND hop = 0", 11),
+        ("UPDATE holds SET entry_hash = '' WHERE payment_id = 'p1' AND hop = 1", 12),
+        ("DELETE FROM holds WHERE payment_id = 'p1' AND hop = 0", 11),
+        (_EXTRA_HOLD, 12),
+        ("UPDATE attempts SET state = 'closed' WHERE payment_id = 'p1'", 12),
+        ("UPDATE attempts SET state = 'open' WHERE payment_id = 'p1'", 12),
+        ("UPDATE attempts SET number = 2 WHERE payment_id = 'p1'", 11),
+        ("UPDATE attempts SET hops = '{}' WHERE payment_id = 'p1'", 11),
+        (
+            "UPDATE attempts SET hops = jsonb_set(hops, '{1,amount}', '\"1\"') WHERE payment_id = 'p1'",
+            12,
+        ),
+        (
+            "UPDATE attempts SET hops = jsonb_set(hops, '{1,to}', '\"e\"') WHERE payment_id = 'p1'",
+            12,
+        ),
+        ("DELETE FROM attempts WHERE payment_id = 'p1'", 11),
+        ("UPDATE payments SET state = 'refused' WHERE payment_id = 'p1'", 12),
+        ("UPDATE payments SET state = 'open' WHERE payment_id = 'p1'", 12),
+        ("UPDATE payments SET amount = 1001 WHERE payment_id = 'p1'", 12),
+        ("UPDATE payments SET to_node = 'c' WHERE payment_id = 'p1'", 12),
+        ("UPDATE payments SET currency = 'EUR' WHERE payment_id = 'p1'", 11),
+        ("DELETE FROM payments WHERE payment_id = 'p1'", 11),
+        ("UPDATE transfers SET amount = 1 WHERE entry_seq = 2", 2),
+        ("UPDATE transfers SET entry_seq = 3 WHERE entry_seq = 2", 2),
+        ("DELETE FROM transfers WHERE entry_seq = 2", 2),
+        (_EXTRA_TRANSFER, 3),
+        ("UPDATE accounts SET owner = 'b' WHERE account_id = 'link/a/b'", 0),
+        ("DELETE FROM accounts WHERE account_id = 'link/c/a'", 0),
+    ],
+)
+async def test_what_does_not_follow_from_the_chain_is_named_at_its_row(
+    books: Database, nats: NatsServer, statement: str, seq: int
+) -> None:
+    for table in ("holds", "attempts", "payments"):
+        await books.run(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+    await books.run(statement)
+    assert await findings(books, nats) == {FindingKind.MISMATCH: seq}
+
+
+async def test_an_attempt_that_is_missing_among_others_is_named(
+    books: Database, nats: NatsServer
+) -> None:
+    """It took no hold, so no entry tells of it; the next one's number does."""
+    async with leading_writer(books.ledger) as writer:
+        await ask_all(writer, [demo_mesh.payment_order("q"), CloseOrder("q", 1, "never opened")])
+        await ask_all(writer, [demo_mesh.attempt_order("q", 2), CloseOrder("q", 2, "given up")])
+    assert await findings(books, nats) == {}
+    await books.run("DELETE FROM attempts WHERE payment_id = 'q' AND number = 1")
+    assert await findings(books, nats) == {FindingKind.MISMATCH: 0}
+
+
+async def test_a_closed_attempt_that_was_opened_again_is_named(
+    books: Database, nats: NatsServer
+) -> None:
+    """Its payment is open in either case; its holds have gone back."""
+    async with leading_writer(books.ledger) as writer:
+        await ask_all(writer, [*demo_mesh.whole_payment("r")[:4], CloseOrder("r", 1, "given up")])
+    await books.run("ALTER TABLE attempts DISABLE TRIGGER ALL")
+    await books.run("UPDATE attempts SET state = 'open' WHERE payment_id = 'r'")
+    assert await findings(books, nats) == {FindingKind.MISMATCH: ROWS + 4}
+
+
 async def test_a_truncated_tail_with_fitting_balances_is_seen_by_its_anchor_alone(
     books: Database, nats: NatsServer
 ) -> None:
     """The last payment is taken out whole, balances and all: nothing inside the database is wrong."""
+    for table in ("holds", "attempts", "payments"):
+        await books.run(f"DELETE FROM {table} WHERE payment_id = 'p4'")  # noqa: S608 - names are ours
     await books.run("DELETE FROM entries WHERE seq > 20")
     for account, amount in (("a/b", 1100), ("b/a", -1100), ("b/d", 1000), ("d/b", -1000)):
         await books.run(

@@ -11,7 +11,7 @@ import asyncpg
 from plm.domain.books import Account
 from plm.domain.chain import Finding, FindingKind, Head, Verifier
 from plm.domain.errors import Code, Unavailable
-from plm.ledger import rows
+from plm.ledger import auditing, rows
 from plm.stores.nats import Bus
 from plm.stores.postgres import LOST, Connection, PostgresSettings, connect
 from plm.wire import plm_pb2 as pb
@@ -67,6 +67,7 @@ class Auditor:
         verifier = Verifier()
         async with _snapshot(self._postgres) as connection:
             at_anchors = await _feed(connection, verifier, {anchor.seq for anchor in anchors})
+            await auditing.audit(connection, verifier)
             accounts = await _accounts(connection, verifier)
         sums: dict[str, int] = {}
         for account in accounts:
