@@ -174,6 +174,24 @@ func TestBothEndsMustAgree(t *testing.T) {
 	expect(t, world(out), false, flow(friend, stranger, "tcp", 7070), flow(friend, outside, "tcp", 1))
 }
 
+func TestNobodyButTheSenderSaysWhatReachesTheNode(t *testing.T) {
+	port := intstr.FromInt32(6443)
+	out := egress(networking.NetworkPolicyEgressRule{Ports: []networking.NetworkPolicyPort{{Port: &port}}})
+	rules := Compile(world(out, ingress()))
+	node := "198.51.100.2"
+	for f, want := range map[Flow]bool{
+		flow(friend, node, "tcp", 6443):  true,
+		flow(friend, node, "tcp", 10250): false,
+		flow(server, node, "tcp", 10250): true,
+		flow(unknown, node, "tcp", 6443): false,
+		flow(outside, node, "tcp", 6443): true,
+	} {
+		if got := rules.AllowsOut(f, podRange); got != want {
+			t.Errorf("%v: allowed %v", f, got)
+		}
+	}
+}
+
 func TestPoliciesAdd(t *testing.T) {
 	second := ingress(from(pods(labels.Set{"role": "friend"})))
 	second.Name = "in-too"

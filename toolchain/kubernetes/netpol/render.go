@@ -15,8 +15,9 @@ const Table = "plm_netpol"
 // of pods.
 //
 // Every packet in a connection's original direction is judged, not only the first: a policy that tightens stops what is
-// open. Answers pass with their connection. Node to pod traffic does not pass the forward hook, and is always allowed,
-// as Kubernetes has it; what reaches a NodePort from outside does, still with its own source address.
+// open. Answers pass with their connection. Node to pod traffic does not pass these hooks, and is always allowed, as
+// Kubernetes has it; what reaches a NodePort from outside does, still with its own source address. What a pod sends to
+// the node itself, where the API server listens, passes the input hook, and its egress rules hold there too.
 func Render(rules Ruleset, podRange netip.Prefix) string {
 	var known, selves, ingress, egress []string
 	chains := newChains()
@@ -37,15 +38,25 @@ func Render(rules Ruleset, podRange netip.Prefix) string {
 	// A pod that calls its own Service meets itself, and nobody may forbid it that.
 	out.WriteString(set("selves", "ipv4_addr . ipv4_addr", selves))
 	out.WriteString(chains.text.String())
-	out.WriteString("  chain forward {\n    type filter hook forward priority -5; policy accept;\n")
-	out.WriteString("    ct direction reply ct state established,related accept\n    ct state related accept\n")
-	fmt.Fprintf(&out, "    ip saddr %[1]s ip saddr != @pods counter drop\n", podRange)
+	begin(&out, "forward", podRange)
 	fmt.Fprintf(&out, "    ip daddr %[1]s ip daddr != @pods counter drop\n", podRange)
 	out.WriteString("    ip saddr . ip daddr @selves accept\n")
 	out.WriteString(verdicts("daddr", ingress))
 	out.WriteString(verdicts("saddr", egress))
+	out.WriteString("  }\n")
+	begin(&out, "input", podRange)
+	out.WriteString(verdicts("saddr", egress))
 	out.WriteString("  }\n}\n")
 	return out.String()
+}
+
+// begin opens a hook's chain with what holds in each of them: answers pass, and an address that no pod holds does not talk.
+func begin(out *strings.Builder, hook string, podRange netip.Prefix) {
+	fmt.Fprintf(out, "  chain %[1]s {\n    type filter hook %[1]s priority -5; policy accept;\n", hook)
+	out.WriteString("    ct direction reply ct state established,related accept\n    ct state related accept\n")
+	// The node to itself: the bridge's own address lies in the pods' range.
+	out.WriteString("    iif lo accept\n")
+	fmt.Fprintf(out, "    ip saddr %[1]s ip saddr != @pods counter drop\n", podRange)
 }
 
 // chains shares equal chains: the pods of one Deployment have the same rules.

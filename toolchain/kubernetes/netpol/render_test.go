@@ -60,3 +60,11 @@ func TestPodsWithEqualRulesShareAChain(t *testing.T) {
 		t.Errorf("rendered:\n%s", text)
 	}
 }
+
+func TestWhatAPodSendsToTheNodeIsJudgedByItsEgressAlone(t *testing.T) {
+	text := Render(Compile(world(ingress(), egress())), podRange)
+	_, input, found := strings.Cut(text, "hook input")
+	if !found || !strings.Contains(input, "ip saddr vmap { 10.244.0.11 : jump allow_") || strings.Contains(input, "daddr") {
+		t.Errorf("rendered:\n%s", text)
+	}
+}

@@ -66,6 +66,15 @@ func (r Ruleset) Allows(flow Flow, podRange netip.Prefix) bool {
 		(!destinationKnown || destination.Ingress.allows(flow.Source, flow))
 }
 
+// AllowsOut judges a flow to the node itself: by the sender's end alone, for nobody isolates the node.
+func (r Ruleset) AllowsOut(flow Flow, podRange netip.Prefix) bool {
+	source, known := r.find(flow.Source)
+	if !known {
+		return !podRange.Contains(flow.Source)
+	}
+	return source.Egress.allows(flow.Destination, flow)
+}
+
 func (r Ruleset) find(address netip.Addr) (PodRules, bool) {
 	index, found := slices.BinarySearchFunc(r.Pods, address, func(pod PodRules, wanted netip.Addr) int {
 		return pod.Address.Compare(wanted)

@@ -50,7 +50,14 @@ type refusal struct {
 // MatchConntrackFlow tells whether a tracked connection must end. The node's own always live, as in Kubernetes.
 func (r refusal) MatchConntrackFlow(tracked *netlink.ConntrackFlow) bool {
 	flow, ok := flowOf(tracked)
-	return ok && !r.own[flow.Source] && !r.own[flow.Destination] && !r.rules.Allows(flow, r.podRange)
+	switch {
+	case !ok || r.own[flow.Source]:
+		return false
+	case r.own[flow.Destination]:
+		return !r.rules.AllowsOut(flow, r.podRange)
+	default:
+		return !r.rules.Allows(flow, r.podRange)
+	}
 }
 
 // flowOf reads a tracked connection. Its answers come from the true destination, whatever address was asked for.

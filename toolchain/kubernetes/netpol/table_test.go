@@ -30,7 +30,8 @@ func TestOnlyRefusedConnectionsAreCut(t *testing.T) {
 		"of a pod that is gone":      {tracked(unknown, friend, 9090, friend, 9090), true},
 		"allowed":                    {tracked(server, friend, 9090, friend, 9090), false},
 		"the kubelet's probe":        {tracked("10.244.0.1", server, 8080, server, 8080), false},
-		"a pod to the node":          {tracked(unknown, "10.244.0.1", 53, "10.244.0.1", 53), false},
+		"a pod to the node":          {tracked(friend, "10.96.0.1", 443, "10.244.0.1", 6443), false},
+		"a pod that is gone to it":   {tracked(unknown, "10.96.0.1", 443, "10.244.0.1", 6443), true},
 		"between others, not of us":  {tracked("192.0.2.1", "192.0.2.2", 80, "192.0.2.2", 80), false},
 		"from the host, not allowed": {tracked(outside, "198.51.100.2", 30443, server, 8443), true},
 	}
