@@ -9,7 +9,7 @@ from plm.gateway import examples
 
 NodeId = Annotated[str, Field(description="Name of a mesh node.", examples=["a"], max_length=40)]
 Amount = Annotated[str, Field(description="Decimal string.", examples=["10000.00"], max_length=64)]
-Currency = Annotated[str, Field(description="ISO 4217 code.", examples=["USD"], max_length=8)]
+Currency = Annotated[str, Field(description="ISO 4217 code.", examples=["USD"], max_length=32)]
 
 
 class Body(BaseModel):
