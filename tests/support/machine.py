@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from plmkit.localcluster import processes
+from plmkit.localcluster import controlgroups, processes
 
 # These change while nothing happens: counters, random numbers, and what the kernel computes from memory that is free.
 _RESTLESS = re.compile(
@@ -80,7 +80,11 @@ def _rules() -> Iterable[str]:
 
 
 def _control_groups() -> Iterable[str]:
-    return (str(folder) for folder in Path("/sys/fs/cgroup").rglob("*/") if folder.is_dir())
+    """Ours lie at the top of each hierarchy; deeper ones of other programs come and go with what they run."""
+    for root in controlgroups.hierarchies(Path("/proc/self/mounts").read_text()):
+        for top in root.iterdir():
+            if top.is_dir():
+                yield str(top)
 
 
 def _settings() -> Iterable[str]:
