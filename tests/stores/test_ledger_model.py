@@ -13,8 +13,9 @@ from plm.domain.chain import Verifier
 from plm.domain.deciding import Answer, Command
 from plm.domain.errors import PlmError
 from plm.domain.orders import CloseOrder
-from plm.ledger import rows
+from plm.ledger import auditing, rows
 from plm.ledger.writer import Writer
+from plm.stores.postgres import connect
 from support.ledger_machine import Balances, LedgerMachine
 from support.ledgers import Database, leading_writer
 
@@ -76,12 +77,19 @@ class OnPostgres(LedgerMachine):
         self.writer = self.loop.run(self._start())
 
     def teardown(self) -> None:
+        """Whatever has happened, the verification finds nothing in it."""
         self.loop.run(self.stack.aclose())
         verifier = Verifier()
         for row in self.loop.run(self.database.run("SELECT * FROM entries ORDER BY seq")):
             verifier.feed(rows.entry(row))
         verifier.check_balances(self.balances())
+        self.loop.run(self._audit(verifier))
         assert verifier.findings == {}
+
+    async def _audit(self, verifier: Verifier) -> None:
+        connection = await connect(self.database.ledger)
+        await auditing.audit(connection, verifier)
+        connection.terminate()
 
 
 @pytest.fixture
