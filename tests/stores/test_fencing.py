@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import asyncpg
 import pytest
-from plm.domain.errors import Code, PlmError, Unavailable
+from plm.domain.errors import Code, PlmError, Refused, Unavailable
 from plm.domain.orders import TransferOrder
+from plm.ledger import recalling
+from plm.ledger import writer as writing
 from plm.ledger.writer import LOCK_KEY, Writer
 from support import demo_mesh
 from support.ledgers import Database, ask_all, leading_writer, run, running_writer
@@ -89,6 +91,50 @@ async def test_an_epoch_that_moved_on_stops_the_old_writer_even_with_its_lock(
     found = await epochs(database)
     assert found == sorted(found)
     assert found[-1] >= found[0] + 2
+
+
+async def test_a_writer_that_is_asked_nothing_notices_that_it_lost_its_connection(
+    database: Database,
+) -> None:
+    """Else it would call itself the leader, ready and all, while another may lead."""
+    async with leading_writer(database.ledger) as writer:
+        await kill_backends(database)
+        async with asyncio.timeout(_TAKE_OVER_S):
+            while (await database.run("SELECT epoch FROM writer"))[0]["epoch"] == 1:  # noqa: ASYNC110 - a row sets no event
+                await asyncio.sleep(0.02)
+        await until(lambda: writer.leads, _TAKE_OVER_S, "it leads again")
+
+
+async def test_a_writer_that_lost_the_lead_unnoticed_refuses_nothing_from_memory(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refusal needs no commit: whoever gives one must still know that nobody else has written since."""
+    monkeypatch.setattr(writing, "_PROOF_S", 0.0)
+    nothing_moves = TransferOrder("zero", "link/a/b", "link/b/a", 0, "USD")
+    async with leading_writer(database.ledger) as writer:
+        await ask_all(writer, demo_mesh.founding())
+        with pytest.raises(Refused):
+            await writer.submit(nothing_moves)
+        await database.run("UPDATE writer SET epoch = epoch + 1")
+        with pytest.raises(Unavailable) as caught:
+            await writer.submit(nothing_moves)
+        assert caught.value.effect_unknown is False
+
+
+async def test_a_database_that_does_not_answer_before_the_commit_leaves_nothing_unknown(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a commit that was sent may have happened."""
+    async with leading_writer(database.ledger) as writer:
+        await ask_all(writer, [*demo_mesh.founding(), move("before")])
+        monkeypatch.setattr(recalling.Recall, "look_up", unanswered)
+        with pytest.raises(Unavailable) as caught:
+            await writer.submit(move("t"))
+    assert caught.value.effect_unknown is False
+
+
+async def unanswered(*_: object) -> None:
+    raise TimeoutError
 
 
 async def test_a_writer_that_cannot_take_the_row_waits_for_a_commit_under_way(

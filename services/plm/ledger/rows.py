@@ -136,6 +136,11 @@ def _attempt(row: Row, holds: Iterable[Row]) -> Attempt:
     )
 
 
+async def load_epoch(connection: Connection, timeout_s: float) -> int:
+    """The epoch of whoever may write."""
+    return int(await connection.fetchval("SELECT epoch FROM writer", timeout=timeout_s))
+
+
 async def load_head(connection: Connection) -> Head:
     """The newest entry."""
     row = await connection.fetchrow("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1")

@@ -32,6 +32,9 @@ LOCK_KEY = 0x706C6D  # "plm": one writer per database
 _RETRY_S = 0.2
 _TICK_S = 0.25
 _STANDBY_S = 10.0
+# How long after its last commit a writer is believed to lead, and how long it then waits for the database to say so.
+_PROOF_S = 2.0
+_PROOF_TIMEOUT_S = 2.0
 _HARMFUL_MAX = 100
 
 BATCH_SECONDS = Histogram("plm_ledger_batch_seconds", "Time to decide and commit one batch.")
@@ -60,6 +63,7 @@ class _Term:
     head: Head
     books: Books
     recall: Recall = field(default_factory=Recall)
+    proven_at: float = field(default_factory=time.monotonic)
 
 
 class HalfDecided(committing.NotWritten):
@@ -141,17 +145,17 @@ class Writer:
         asks = await self._gather()
         commands = [ask.command for ask in asks]
         started = time.perf_counter()
-        self._now_ms = self._clock.now_ms()
+        is_unknown = False  # until something may have been written
         try:
+            await _prove_lead(term)
+            self._now_ms = self._clock.now_ms()
             await term.recall.look_up(term.connection, term.books, commands)
             decided = self._decide(term, asks)
             if term.books.changes:
+                is_unknown = True
                 await self._commit(term)
-        except committing.NotWritten:
-            _fail(asks, effect_unknown=False)
-            raise
-        except BaseException:
-            _fail(asks, effect_unknown=True)
+        except BaseException as error:
+            _fail(asks, effect_unknown=is_unknown and not isinstance(error, committing.NotWritten))
             raise
         for ask, answer in decided:
             _resolve(ask, term.books, answer)
@@ -204,8 +208,9 @@ class Writer:
         deciding.seal(term.books, entries)
         head = Head(entries[-1].seq, entries[-1].hash) if entries else term.head
         messages = events.messages(term.books, head if entries else None, term.epoch)
+        asked_at = time.monotonic()
         await committing.commit(term.connection, term.books, entries, messages, epoch=term.epoch)
-        term.head = head
+        term.head, term.proven_at = head, asked_at
         HEAD_SEQ.set(head.seq)
         self.committed.set()
 
@@ -222,6 +227,18 @@ async def _locked(connection: Connection) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def _prove_lead(term: _Term) -> None:
+    """Refusals need no commit: they are true only while nobody else writes, and a dead connection does not say so."""
+    if term.connection.is_closed():
+        raise committing.NotWritten("the connection is closed")
+    asked_at = time.monotonic()
+    if asked_at - term.proven_at < _PROOF_S:
+        return
+    if await rows.load_epoch(term.connection, _PROOF_TIMEOUT_S) != term.epoch:
+        raise committing.Fenced
+    term.proven_at = asked_at
 
 
 def _at_fault(command: Command) -> Unavailable:
