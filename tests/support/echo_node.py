@@ -61,11 +61,13 @@ class EchoNode(NodeServicer):
 
     answer: Callable[[], Coroutine[Any, Any, pb.ForwardReply]]
     callers: list[str] = field(default_factory=list)
-    contexts: list[Any] = field(default_factory=list)
+    serials: list[int] = field(default_factory=list)  # of the certificates that they came with
 
     async def Forward(self, request: pb.ForwardRequest, context: Any) -> pb.ForwardReply:  # noqa: N802 - the protocol's
         self.callers.append(peer_identity(context))
-        self.contexts.append(context)
+        # Here, because a context is gone with its call.
+        [pem] = context.auth_context()["x509_pem_cert"]
+        self.serials.append(x509.load_pem_x509_certificate(pem).serial_number)
         return await self.answer()
 
 

@@ -74,6 +74,8 @@ def test_who_waits_longer_is_who_stands_further_back(
     waited_for_ms = budget_ms  # by the gateway
     while not task.is_last:
         ahead = length - task.position
+        if task.budget_ms < 10 * (ahead + 1) * (ahead + 2):
+            return  # shares of less than a millisecond
         elapsed_ms = int(share * min(task.budget_ms / (ahead + 2), relay.HOP_TIMEOUT_MS))
         timeout_ms = task.next_timeout_ms(elapsed_ms)
         assert elapsed_ms + timeout_ms < waited_for_ms
