@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from plmkit.console import KitError, Output, emit, emit_json, say
+from plmkit.console import ExitCode, KitError, Output, emit, emit_json, say
 from plmkit.state import Places, find_places
 
 _EXAMPLES = """
@@ -36,8 +36,11 @@ def dev(
     """Build changed services into images, import what is new of them, and roll the pods that run them."""
     places = find_places()
     if not places.kubeconfig.exists():
-        raise KitError("there is no embedded cluster to develop on", "plm up")
-    rounds = iter([None]) if once else _changes(places.checkout)
+        raise KitError(
+            "there is no embedded cluster to develop on", "plm up", ExitCode.UNFIT_ENVIRONMENT
+        )
+    # Looked at before we say so: what is saved from that moment on is seen.
+    rounds = iter([None]) if once else _changes(places.checkout, _stamps(places.checkout))
     if not once:
         say(f"watching {', '.join(_WATCHED)}; Ctrl-C ends")
     for _ in rounds:
@@ -57,9 +60,8 @@ def dev(
             emit(f"{', '.join(rolled) or 'nothing'} rolled in {seconds} s")
 
 
-def _changes(checkout: Path) -> Iterator[None]:
-    """One item per burst of changes."""
-    seen = _stamps(checkout)
+def _changes(checkout: Path, seen: Mapping[Path, int]) -> Iterator[None]:
+    """One item per burst of changes since the stamps that were seen."""
     while True:
         time.sleep(_LOOK_EVERY_S)
         now = _stamps(checkout)
