@@ -9,7 +9,7 @@ from plm.transport.tls import TlsSettings, read_material, read_version
 from plmop import certificates
 from plmop.certificates import Leaf
 from plmop.trust import write_files
-from support.leaves import Authority, new_authority
+from support.leaves import Authority, new_authority, write_leaf
 from support.paper_cluster import PaperCluster
 from support.paper_ledger import PaperLedger
 from support.stage import ca_secret, mesh_node
@@ -159,11 +159,16 @@ def test_files_change_all_at_once_and_nobody_else_reads_them(tmp_path: Path) -> 
     """Readers see one set or the other, never half of each, and are told by a new version."""
     folder = tmp_path / "tls"
     tls = TlsSettings(directory=folder)
-    for content in (b"first", b"second"):
+    authority = new_authority()
+    for name in ("first", "second"):
         before = read_version(tls) if (folder / "..data").exists() else None
-        write_files(folder, dict.fromkeys(("tls.crt", "tls.key", "ca.crt"), content))
+        made = write_leaf(tmp_path / name, authority, [name], trusted=authority.certificate)
+        files = {path.name: path.read_bytes() for path in made.iterdir()}
+        write_files(folder, files)
         material = read_material(tls)
-        assert (material.certificate, material.key, material.authorities) == (content,) * 3
+        assert material.certificate == files["tls.crt"]
+        assert material.key == files["tls.key"]
+        assert material.authorities == files["ca.crt"]
         assert material.version != before
     key = (folder / "..data" / "tls.key").stat()
     assert stat.S_IMODE(key.st_mode) == 0o600

@@ -15,8 +15,8 @@ async def ask(tls: TlsSettings, target: str, question: AskHealth) -> Health:
     """The node's answer; no answer is one too. Leaves no connection behind: a node is asked rarely."""
     try:
         credentials = channel_credentials(read_material(tls))
-    except OSError as error:
-        return _not_serving(question, f"our own certificate is missing: {error}")
+    except (OSError, ValueError) as error:
+        return _not_serving(question, f"our own certificate cannot be used: {error}")
     options = [("grpc.ssl_target_name_override", Owner(question.node_id, "").child)]
     try:
         async with grpc.aio.secure_channel(target, credentials, options) as channel:
