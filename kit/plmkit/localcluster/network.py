@@ -31,7 +31,7 @@ def inside(command: Sequence[str]) -> list[str]:
 
 def is_up() -> bool:
     """Whether the namespace and the link into it are there."""
-    if not namespace_identity():
+    if not namespace_identity(NAMESPACE_FILE):
         return False
     return _succeeds("ip", "link", "show", HOST_LINK)
 

@@ -180,7 +180,7 @@ def test_it_is_up_when_namespace_and_link_are_there(
     assert not network.is_up()
     machine.has(namespace=True, link=True)
     assert not network.is_up(), "a plain file: the namespace was never mounted on it"
-    monkeypatch.setattr(network, "namespace_identity", lambda: 7)
+    monkeypatch.setattr(network, "namespace_identity", lambda _file: 7)
     assert network.is_up()
     (machine.folder / "link").unlink()
     assert not network.is_up()
