@@ -31,11 +31,12 @@ class Places:
 
 def find_places() -> Places:
     """The places of this process: XDG folders, or PLM_STATE_DIR and PLM_CACHE_DIR where set."""
+    # Resolved: daemons have another working directory, and mount tables know no links.
     home = Path.home()
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     state_home = Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state")
     return Places(
         checkout=Path(__file__).resolve().parents[2],
-        cache=Path(os.environ.get("PLM_CACHE_DIR") or cache_home / "plm"),
-        state=Path(os.environ.get("PLM_STATE_DIR") or state_home / "plm"),
+        cache=Path(os.environ.get("PLM_CACHE_DIR") or cache_home / "plm").resolve(),
+        state=Path(os.environ.get("PLM_STATE_DIR") or state_home / "plm").resolve(),
     )

@@ -14,7 +14,7 @@ Examples:
 
   plm doctor                    every check; exit code 3 when one fails
 
-  plm doctor --context prod     only what another cluster needs of this machine
+  plm doctor --context prod     only what another cluster needs
 """
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +16,15 @@ Examples:
 
   plm down                  stop; plm up goes on where it was
 
-  plm down --purge --yes    remove ledger, stack, passwords and cluster, without asking
+  plm down --purge --yes    remove ledger, stack and cluster, without asking
 """
+
+# All that plm ever puts into the state folder; the second form is what a killed command leaves.
+_OURS = (
+    *("cluster", "kubeconfig", "kubeconfig.new"),
+    *("pulumi", "Pulumi.*", ".Pulumi.*.new", "plm-stack-*", ".turn", "ca.crt"),
+    *("passphrase", ".passphrase.new", "credentials.json", ".credentials.json.new"),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -38,10 +46,9 @@ def down(
         _confirm(places, yes=yes)
     began = time.monotonic()
     cluster = LocalCluster(places, places.cache / "tools" / "bin")
-    stopped = cluster.stop()
+    stopped = cluster.purge() if purge else cluster.stop()
     if purge:
-        cluster.purge()
-        shutil.rmtree(places.state, ignore_errors=True)
+        _remove_state(places)
     seconds = round(time.monotonic() - began, 1)
     if output is Output.JSON:
         emit_json({"stopped": stopped, "purged": purge, "seconds": seconds})
@@ -51,7 +58,7 @@ def down(
 
 
 def refuse_to_remove_more_than_state(places: Places) -> None:
-    """A state folder that holds the home, the checkout or the cache was set by mistake: it must not be removed."""
+    """A state folder that holds anything but ours was set by mistake: it must not be removed."""
     state = places.state.resolve()
     for kept in (Path.home(), places.checkout, places.cache):
         if kept.resolve().is_relative_to(state):
@@ -60,6 +67,29 @@ def refuse_to_remove_more_than_state(places: Places) -> None:
                 "set PLM_STATE_DIR to a folder of its own",
                 ExitCode.WRONG_USAGE,
             )
+    if foreign := sorted(path.name for path in _content(state) if not _is_ours(path.name)):
+        raise KitError(
+            f"the state folder {state} also holds {', '.join(foreign[:3])}: --purge would remove that too",
+            "put it elsewhere, or set PLM_STATE_DIR to a folder of its own",
+            ExitCode.WRONG_USAGE,
+        )
+
+
+def _content(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _is_ours(name: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in _OURS)
+
+
+def _remove_state(places: Places) -> None:
+    shutil.rmtree(places.state, ignore_errors=True)
+    left = [*places.state.rglob("*"), places.state] if places.state.exists() else []
+    if left:
+        raise KitError(
+            f"{left[0]} cannot be removed", f"fuser -vm {left[0]}; then plm down --purge again"
+        )
 
 
 def _confirm(places: Places, *, yes: bool) -> None:

@@ -10,9 +10,9 @@ from plmkit.state import find_places
 _EXAMPLES = """
 Examples:
 
-  plm images                                     build what has changed
+  plm images                                   build what has changed
 
-  plm images --push registry.example.com/plm     and copy all of them to a registry
+  plm images --push registry.example.com/plm   and copy them to a registry
 """
 
 

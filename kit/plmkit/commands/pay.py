@@ -22,9 +22,9 @@ Examples:
 
   plm pay A D 10000.00 USD
 
-  plm pay A D 10000.00 USD --key invoice-4711   (again with the same key: the same payment, paid once)
+  plm pay A D 10000.00 USD --key invoice-4711   (again: still paid once)
 
-  plm pay --file payments.csv                   (again: goes on where it stood)
+  plm pay --file payments.csv                   (again: goes on)
 """
 
 
@@ -86,7 +86,7 @@ def _pay_one(asked: tuple[str, str, str, str], key: str | None, output: Output) 
 
     try:
         payment = asyncio.run(run())
-    except KitError:
+    except (KitError, KeyboardInterrupt):
         # Whoever repeats this payment needs its key, above all when nobody knows what became of it.
         say(f"key {key}")
         raise

@@ -4,18 +4,18 @@ from typing import Annotated
 
 import typer
 
-from plmkit.console import Output, emit, emit_json
+from plmkit.console import ExitCode, KitError, Output, emit, emit_json, say
 from plmkit.stack import Workspace
 from plmkit.state import find_places
 
 _EXAMPLES = """
 Examples:
 
-  plm stack init              once: plain values, CA, passwords; nothing in the checkout
+  plm stack init              once: values, CA, passwords, an API key
 
-  eval "$(plm stack env)"     then pulumi up, pulumi refresh, pulumi destroy, kubectl
+  eval "$(plm stack env)"     then pulumi up, pulumi refresh, kubectl
 
-  plm stack outputs -o json   what the stack tells: apiUrl, caBundle, namespace
+  plm stack outputs -o json   what it tells: apiUrl, caBundle, namespace
 """
 
 Context = Annotated[
@@ -27,7 +27,11 @@ OutputOption = Annotated[Output, typer.Option("-o", "--output", help="text or js
 
 def register(app: typer.Typer) -> None:
     """Add `plm stack`."""
-    group = typer.Typer(help="The Pulumi stack: its files, its environment.", no_args_is_help=True)
+    group = typer.Typer(
+        help="The Pulumi stack: its files, its environment.",
+        epilog=_EXAMPLES,
+        no_args_is_help=True,
+    )
     group.command("init", epilog=_EXAMPLES)(init)
     group.command("env", epilog=_EXAMPLES)(env)
     group.command("outputs", epilog=_EXAMPLES)(outputs)
@@ -54,6 +58,8 @@ def init(
 def env(context: Context = None, output: OutputOption = Output.TEXT) -> None:
     """Print the environment for plain `pulumi` and `kubectl`, for eval."""
     workspace = Workspace(find_places(), context)
+    if not workspace.is_made:
+        say("there is no stack yet; try: plm stack init")
     if output is Output.JSON:
         emit_json({**workspace.variables(), "PATH_FIRST": workspace.search_path()})
         return
@@ -65,7 +71,10 @@ def outputs(context: Context = None, output: OutputOption = Output.TEXT) -> None
     """Print what the deployed stack tells."""
     from plmkit.stack import pulumi
 
-    found = pulumi.outputs(Workspace(find_places(), context))
+    workspace = Workspace(find_places(), context)
+    if not workspace.is_made:
+        raise KitError("there is no stack yet", "plm stack init", ExitCode.UNFIT_ENVIRONMENT)
+    found = pulumi.outputs(workspace)
     if output is Output.JSON:
         emit_json(found)
         return

@@ -41,6 +41,7 @@ def status(
     context = chosen_context(context)
     cluster = {} if context else _daemons()
     try:
+        _refuse_stopped(cluster)
         health = _observe(context)
     except ClusterUnreachable as trouble:
         _emit_without_cluster(trouble, cluster, output)
@@ -61,6 +62,14 @@ def _daemons() -> dict[str, bool]:
     if not places.cluster.is_dir():
         return {}
     return LocalCluster(places, places.cache / "tools" / "bin").status().daemons
+
+
+def _refuse_stopped(daemons: dict[str, bool]) -> None:
+    """Where no daemon lives nobody answers: the question would leave by the machine's own way out, and wait."""
+    from plmkit.kubectl import ClusterUnreachable
+
+    if daemons and not any(daemons.values()):
+        raise ClusterUnreachable("the cluster is stopped", "plm up", ExitCode.UNFIT_ENVIRONMENT)
 
 
 def _observe(context: str | None) -> "Health":

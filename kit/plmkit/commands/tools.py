@@ -11,11 +11,11 @@ from plmkit.state import find_places
 _EXAMPLES = """
 Examples:
 
-  plm tools                        build or find every tool; a second run takes less than a second
+  plm tools                        build or find every tool
 
   plm tools helm                   this one alone, and no Debian packages
 
-  plm tools --with-test-servers    the servers that make test starts on this host too
+  plm tools --with-test-servers    the servers of make test on this host too
 """
 
 

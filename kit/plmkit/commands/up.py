@@ -15,11 +15,11 @@ from plmkit.state import Places, find_places
 _EXAMPLES = """
 Examples:
 
-  plm up                                   tools, images, the embedded cluster, pulumi up
+  plm up                   tools, images, the embedded cluster, pulumi up
 
-  plm up --context prod                    the cluster of that kubeconfig context
+  plm up --context prod    the cluster of that kubeconfig context
 
-  plm up --take-over                       stop another installation's cluster first; its data stays
+  plm up --take-over       stop another installation's cluster first
 """
 
 
@@ -59,8 +59,10 @@ def up(
     steps = _Steps()
     with steps.step("doctor"):
         _examine(places, is_embedded=workspace.context is None)
+    # Asked for now: it would be a pity after twenty minutes of building.
+    registry = "" if workspace.context is None else _registry(workspace)
     _provide_tools(places, steps)
-    references = _provide_images(workspace, steps, take_over=take_over)
+    references = _provide_images(workspace, steps, registry, take_over=take_over)
     with steps.step("stack"):
         making.init(workspace)
         making.set_images(workspace, references)
@@ -88,10 +90,24 @@ def _provide_tools(places: Places, steps: _Steps) -> None:
         ensure(places, display=Progress())
 
 
-def _provide_images(workspace: Workspace, steps: _Steps, *, take_over: bool) -> dict[str, str]:
+def _registry(workspace: Workspace) -> str:
+    from plmkit.stack.making import configured
+
+    registry = configured(workspace, "registry") if workspace.configuration.exists() else ""
+    if not registry:
+        raise KitError(
+            "the stack names no registry for the images",
+            f"plm stack init --context {workspace.context} --registry REGISTRY/PATH",
+            ExitCode.WRONG_USAGE,
+        )
+    return registry
+
+
+def _provide_images(
+    workspace: Workspace, steps: _Steps, registry: str, *, take_over: bool
+) -> dict[str, str]:
     from plmkit import images
     from plmkit.localcluster import LocalCluster
-    from plmkit.stack.making import configured
 
     places = workspace.places
     with steps.step("images"):
@@ -103,13 +119,6 @@ def _provide_images(workspace: Workspace, steps: _Steps, *, take_over: bool) -> 
         with steps.step("import"):
             images.load(places, cluster, built)
         return {name: image.reference for name, image in built.items()}
-    registry = configured(workspace, "registry")
-    if not registry:
-        raise KitError(
-            "the stack names no registry for the images",
-            f"plm stack init --context {workspace.context} --registry REGISTRY/PATH",
-            ExitCode.WRONG_USAGE,
-        )
     with steps.step("push"):
         return images.push(places, registry, built)
 

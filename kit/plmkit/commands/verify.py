@@ -22,7 +22,9 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Add `plm verify`."""
-    group = typer.Typer(help="Recompute and compare: the ledger.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Recompute and compare: the ledger.", epilog=_EXAMPLES, no_args_is_help=True
+    )
     group.command("ledger", epilog=_EXAMPLES)(ledger)
     app.add_typer(group, name="verify")
 

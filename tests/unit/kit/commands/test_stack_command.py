@@ -1,0 +1,79 @@
+"""`plm stack` with a pulumi that the test wrote."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.kit_process import Kit
+from support.paper_pulumi import PaperPulumi, put_pulumi
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path) -> PaperPulumi:
+    return put_pulumi(tmp_path / "pulumi")
+
+
+@pytest.fixture
+def kit(tmp_path: Path, pulumi: PaperPulumi) -> Kit:
+    return Kit(tmp_path, variables=pulumi.variables)
+
+
+def test_init_makes_it_once_and_says_where_it_is(kit: Kit) -> None:
+    file = kit.state / "Pulumi.tiny.yaml"
+    assert kit.json("stack", "init") == {
+        "stack": "tiny",
+        "file": str(file),
+        "made": True,
+    }
+    again = kit.call("stack", "init")
+    assert again.stdout == f"Kept stack tiny: {file}\n"
+
+
+def test_env_is_what_a_shell_evaluates(kit: Kit) -> None:
+    kit.call("stack", "init")
+    lines = kit.call("stack", "env")
+    assert (lines.returncode, lines.stderr) == (0, "")
+    script = f'{lines.stdout}\npulumi stack output --json && echo "$KUBECONFIG"'
+    shell = subprocess.run(
+        ["/bin/sh", "-euc", script],
+        env=kit.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shell.stdout.splitlines()[-1] == str(kit.state / "kubeconfig")
+    found = kit.json("stack", "env")
+    assert found["PULUMI_STACK"] == "tiny"
+    assert found["PATH_FIRST"][-1] == str(kit.cache / "tools" / "bin")
+
+
+def test_outputs_are_what_the_stack_tells(kit: Kit) -> None:
+    kit.call("stack", "init")
+    assert kit.json("stack", "outputs") == {"apiUrl": "https://edge"}
+    assert kit.call("stack", "outputs").stdout == "apiUrl: https://edge\n"
+
+
+def test_without_a_stack_one_is_told_how_to_make_it(kit: Kit, pulumi: PaperPulumi) -> None:
+    outputs = kit.call("stack", "outputs")
+    assert outputs.returncode == 3
+    assert "try: plm stack init" in outputs.stderr
+    env = kit.call("stack", "env")
+    assert env.returncode == 0
+    assert "there is no stack yet; try: plm stack init" in env.stderr
+    assert pulumi.calls == []
+    assert not kit.state.exists()
+
+
+def test_each_context_has_its_stack_by_option_or_by_environment(kit: Kit) -> None:
+    by_option = kit.json("stack", "init", "--context", "prod")
+    assert (by_option["stack"], by_option["made"]) == ("tiny-prod", True)
+    by_environment = kit.with_variables(PLM_CONTEXT="prod").json("stack", "init")
+    assert (by_environment["stack"], by_environment["made"]) == ("tiny-prod", False)
+
+
+def test_without_pulumi_it_says_what_brings_it(kit: Kit) -> None:
+    done = Kit(kit.folder, system_programs=False).call("stack", "init")
+    assert done.returncode == 3
+    assert "pulumi is missing" in done.stderr
+    assert "try: plm tools" in done.stderr

@@ -1,0 +1,184 @@
+"""`plm status`: one screen, also when nothing runs, and the next thing to type."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plmkit.localcluster import processes
+from plmkit.localcluster.layout import Layout
+from support.kit_process import Kit
+from support.programs import put
+
+GATEWAY = {
+    "kind": "Deployment",
+    "metadata": {"name": "gateway", "labels": {}},
+    "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "gateway"}}},
+    "status": {"readyReplicas": 1},
+}
+CRASHING = {
+    "kind": "Pod",
+    "metadata": {"name": "gateway-1", "labels": {"app": "gateway"}},
+    "status": {
+        "containerStatuses": [
+            {
+                "name": "gateway",
+                "ready": False,
+                "restartCount": 4,
+                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            }
+        ]
+    },
+}
+# Answers from files; the mesh's kind is there when its file is.
+KUBECTL = """
+echo "$*" >> {folder}/asked
+case "$*" in
+  *meshnodes*) test -e {folder}/nodes || {{ echo "error: no such kind" >&2; exit 1; }}; cat {folder}/nodes ;;
+  *) test -e {folder}/objects || {{ cat {folder}/refusal >&2; exit 1; }}; cat {folder}/objects ;;
+esac
+"""
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Kit:
+    put(tmp_path / "cache" / "tools" / "bin", "kubectl", KUBECTL.format(folder=tmp_path))
+    (tmp_path / "refusal").write_text("Unable to connect to the server: dial tcp: i/o timeout\n")
+    return Kit(tmp_path)
+
+
+def start(kit: Kit) -> None:
+    """As after a first `plm up`."""
+    kit.state.mkdir()
+    (kit.state / "kubeconfig").touch()
+
+
+def answer(kit: Kit, *objects: dict[str, Any], nodes: list[dict[str, Any]] | None = None) -> None:
+    (kit.folder / "objects").write_text(json.dumps({"items": objects}))
+    if nodes is not None:
+        (kit.folder / "nodes").write_text(json.dumps({"items": nodes}))
+
+
+def node(name: str, status: str = "True") -> dict[str, Any]:
+    condition = {"type": "Ready", "status": status, "reason": "PodNotReady", "message": "its pod"}
+    return {"metadata": {"name": name}, "status": {"conditions": [condition]}}
+
+
+def test_before_the_first_start_it_says_what_to_type(kit: Kit) -> None:
+    done = kit.call("status")
+    assert done.returncode == 3
+    assert done.stdout == "cluster   down: no cluster was started yet\nnext      plm up\n"
+    assert not kit.state.exists()
+    found = kit.json("status", exit_code=3)
+    assert found["cluster"] == "down"
+    assert found["troubles"] == [{"what": "no cluster was started yet", "cure": "plm up"}]
+
+
+def test_a_stopped_cluster_is_not_asked(kit: Kit) -> None:
+    """Its address would be asked through the machine's own way out."""
+    start(kit)
+    (kit.state / "cluster" / "etcd").mkdir(parents=True)
+    found = kit.json("status", exit_code=3)
+    assert found["troubles"] == [{"what": "the cluster is stopped", "cure": "plm up"}]
+    assert not any(found["daemons"].values())
+    assert set(found["daemons"]) >= {"etcd", "kubelet", "kube-apiserver"}
+    assert not (kit.folder / "asked").exists()
+
+
+def test_a_half_dead_cluster_names_its_dead_daemons(kit: Kit) -> None:
+    """etcd lives: this very process plays it."""
+    start(kit)
+    record = Layout(kit.state).record("etcd")
+    record.parent.mkdir(parents=True)
+    stat = Path("/proc/self/stat").read_text()
+    record.write_text(f"{processes.boot_id()}\nf1\n{stat}")
+    done = kit.call("status")
+    assert done.returncode == 3
+    assert "the cluster's API server does not answer; not running: containerd, " in done.stdout
+    assert "etcd" not in done.stdout
+    assert done.stdout.endswith("next      plm up\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The connection to the server 198.51.100.2:6443 was refused - did you specify it?",
+        "Unable to connect to the server: net/http: request canceled (Client.Timeout exceeded)",
+        "error: Get https://198.51.100.2:6443/api: dial tcp: connect: no route to host",
+        "error: Get https://198.51.100.2:6443/api: dial tcp: i/o timeout",
+    ],
+)
+def test_however_kubectl_puts_it_nobody_answers(kit: Kit, words: str) -> None:
+    start(kit)
+    (kit.folder / "refusal").write_text(f"E0501 memcache.go:265] couldn't get list\n{words}\n")
+    assert kit.json("status", exit_code=3)["troubles"][0]["cure"] == "plm up"
+
+
+def test_what_kubectl_refuses_otherwise_is_an_error_in_its_own_words(kit: Kit) -> None:
+    start(kit)
+    (kit.folder / "refusal").write_text('error: pods is forbidden: User "x" cannot list\n')
+    done = kit.call("status")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert 'plm: kubectl: error: pods is forbidden: User "x" cannot list' in done.stderr
+
+
+def test_all_well_is_said_with_what_one_may_do_next(kit: Kit) -> None:
+    start(kit)
+    answer(kit, GATEWAY, nodes=[node("a")])
+    done = kit.call("status")
+    assert done.returncode == 0, done.stderr
+    assert "gateway  1/1" in done.stdout
+    assert done.stdout.endswith("all well  next: plm demo, or plm pay A D 10000.00 USD\n")
+    assert "\x1b" not in done.stdout
+
+
+def test_troubles_end_with_one_and_each_has_its_next_command(kit: Kit) -> None:
+    start(kit)
+    answer(kit, {**GATEWAY, "status": {}}, CRASHING, nodes=[node("b", "False")])
+    done = kit.call("status")
+    assert done.returncode == 1
+    assert (
+        "wrong     gateway: 0 of 1 ready: CrashLoopBackOff\n  next    plm logs gateway\n"
+        in done.stdout
+    )
+    assert "wrong     node b: PodNotReady: its pod\n" in done.stdout
+    found = kit.json("status", exit_code=1)
+    assert [trouble["cure"] for trouble in found["troubles"]] == [
+        "plm logs gateway",
+        "kubectl describe meshnode b -n plm, and plm logs b",
+    ]
+
+
+def test_a_cluster_that_does_not_know_mesh_nodes_yet_has_none(kit: Kit) -> None:
+    start(kit)
+    answer(kit, GATEWAY)
+    found = kit.json("status")
+    assert (found["cluster"], found["nodes"]) == ("running", [])
+
+
+def test_of_a_large_mesh_only_what_is_not_ready_is_shown(kit: Kit) -> None:
+    start(kit)
+    many = [node(f"n{number:02d}") for number in range(49)]
+    answer(kit, GATEWAY, nodes=[*many, node("broken", "False")])
+    done = kit.call("status")
+    assert "broken  no" in done.stdout
+    assert "n00" not in done.stdout
+    assert "nodes     49 of 50 ready" in done.stdout
+
+
+def test_another_cluster_is_asked_by_its_context(kit: Kit) -> None:
+    answer(kit, GATEWAY, nodes=[])
+    kit.json("status", "--context", "prod")
+    kit.with_variables(PLM_CONTEXT="stage").json("status")
+    asked = (kit.folder / "asked").read_text().splitlines()
+    contexts = {line.split()[1] for line in asked if line.startswith("--context")}
+    assert contexts == {"prod", "stage"}
+
+
+def test_without_kubectl_one_is_told_what_brings_it(tmp_path: Path) -> None:
+    kit = Kit(tmp_path, system_programs=False)
+    done = kit.call("status")
+    assert done.returncode == 3
+    assert "kubectl is missing" in done.stderr
+    assert "try: plm tools" in done.stderr
