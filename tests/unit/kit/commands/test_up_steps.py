@@ -1,0 +1,165 @@
+"""The steps of `plm up` and `plm images`: their order, what each gets from the one before it, and where they end."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plmkit import doctor, images, localcluster, tools
+from plmkit.console import KitError
+from plmkit.doctor import Finding
+from plmkit.images import Image
+from plmkit.stack import Workspace, making, pulumi
+from support.kit_process import Kit
+
+BUILT = {"services": Image("services", "k1", "sha256:01", 7.0)}
+LOCAL = {"services": "plm.local/services@sha256:01"}
+REMOTE = {"services": "registry.example/plm/services@sha256:01"}
+
+
+class Steps:
+    """Stands in for all that works, and writes down the order."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.exit_code_of_pulumi = 0
+        self.references: Mapping[str, str] = {}
+        self.arguments: list[str] = []
+
+    def note(self, text: str, answer: Any = None) -> Callable[..., Any]:
+        def take(*_arguments: Any, **_named: Any) -> Any:
+            self.done.append(text)
+            return answer
+
+        return take
+
+    def set_images(self, _workspace: Workspace, references: Mapping[str, str]) -> None:
+        self.done.append("set images")
+        self.references = references
+
+    def deploy(self, _workspace: Workspace, arguments: list[str], *, to_stderr: bool) -> int:
+        assert to_stderr, "stdout is for data"
+        self.done.append("pulumi up")
+        self.arguments = arguments
+        return self.exit_code_of_pulumi
+
+    def push(self, _places: Any, registry: str, _images: Any) -> Mapping[str, str]:
+        self.done.append(f"push to {registry}")
+        return REMOTE
+
+    def local_cluster(self, *_arguments: Any) -> "Steps":
+        return self
+
+    def start(self, *, take_over: bool, progress: Any) -> None:
+        self.done.append("take over" if take_over else "start")
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
+    made = Steps()
+    monkeypatch.setattr(doctor, "examine", made.note("doctor", [Finding("go", "Go 1.26")]))
+    monkeypatch.setattr(tools, "ensure", made.note("tools"))
+    monkeypatch.setattr(images, "ensure", made.note("images", BUILT))
+    monkeypatch.setattr(images, "load", made.note("import", []))
+    monkeypatch.setattr(images, "push", made.push)
+    monkeypatch.setattr(localcluster, "LocalCluster", made.local_cluster)
+    monkeypatch.setattr(making, "init", made.note("stack"))
+    monkeypatch.setattr(making, "set_images", made.set_images)
+    monkeypatch.setattr(making, "configured", lambda _workspace, _name: "registry.example/plm")
+    monkeypatch.setattr(pulumi, "show", made.deploy)
+    return made
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Kit:
+    """With the credentials that making the stack would leave."""
+    made = Kit(tmp_path)
+    made.state.mkdir()
+    credentials = {"apiUrl": "https://edge", "apiKey": "secret", "caFile": "/state/ca.crt"}
+    (made.state / "credentials.json").write_text(json.dumps(credentials))
+    return made
+
+
+def test_each_step_comes_before_what_needs_it(steps: Steps, kit: Kit) -> None:
+    done = kit.call("up")
+    assert done.returncode == 0, done.stderr
+    assert steps.done == [
+        "doctor",
+        "tools",
+        "images",
+        "start",
+        "import",
+        "stack",
+        "set images",
+        "pulumi up",
+    ]
+    assert steps.references == LOCAL
+    assert {"--yes", "--skip-preview", "--non-interactive"} <= set(steps.arguments)
+
+
+def test_it_ends_with_where_to_go_and_never_with_a_secret(steps: Steps, kit: Kit) -> None:
+    done = kit.call("up")
+    assert "API      https://edge\nCA       /state/ca.crt\n" in done.stdout
+    assert "secret" not in done.stdout + done.stderr
+    found = kit.json("up")
+    assert found["apiUrl"] == "https://edge"
+    assert list(found["seconds"]) == [
+        "doctor",
+        "tools",
+        "images",
+        "cluster",
+        "import",
+        "stack",
+        "pulumi up",
+    ]
+
+
+def test_a_foreign_cluster_gets_its_images_by_its_registry_and_ours_is_not_started(
+    steps: Steps, kit: Kit
+) -> None:
+    (kit.state / "Pulumi.tiny-prod.yaml").touch()
+    done = kit.call("up", "--context", "prod")
+    assert done.returncode == 0, done.stderr
+    assert steps.done[2:5] == ["images", "push to registry.example/plm", "stack"]
+    assert "start" not in steps.done
+    assert steps.references == REMOTE
+
+
+def test_another_installation_s_cluster_is_taken_over_only_when_asked(
+    steps: Steps, kit: Kit
+) -> None:
+    kit.call("up", "--take-over")
+    assert "take over" in steps.done
+
+
+def test_a_deployment_that_failed_ends_with_one_and_says_how_to_go_on(
+    steps: Steps, kit: Kit
+) -> None:
+    steps.exit_code_of_pulumi = 255
+    done = kit.call("up")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.endswith("plm: pulumi up failed\n  try: plm status; then plm up again\n")
+
+
+def test_what_a_step_refuses_ends_it_there(
+    steps: Steps, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: Any, **_named: Any) -> None:
+        raise KitError("buildah bud failed:\nno space left", "plm images")
+
+    monkeypatch.setattr(images, "ensure", refuse)
+    done = kit.call("up")
+    assert done.returncode == 1
+    assert steps.done == ["doctor", "tools"]
+    assert "plm: buildah bud failed:\nno space left\n  try: plm images\n" in done.stderr
+
+
+def test_images_tells_references_here_and_those_in_a_registry(steps: Steps, kit: Kit) -> None:
+    assert kit.json("images") == {"services": {"reference": LOCAL["services"], "buildSeconds": 7.0}}
+    assert steps.done == ["tools", "images"]
+    pushed = kit.json("images", "--push", "registry.example/plm")
+    assert pushed["services"]["reference"] == REMOTE["services"]
+    table = kit.call("images").stdout
+    assert f"services  {LOCAL['services']}  7\n" in table
