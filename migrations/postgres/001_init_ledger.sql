@@ -136,6 +136,15 @@ BEGIN
 END $$;
 CREATE TRIGGER entries_are_durable BEFORE INSERT ON entries
     FOR EACH STATEMENT EXECUTE FUNCTION require_synchronous_commit();
+-- A tombstone or a refusal has no entry, and is a promise about money all the same.
+CREATE TRIGGER accounts_are_durable BEFORE INSERT OR UPDATE ON accounts
+    FOR EACH STATEMENT EXECUTE FUNCTION require_synchronous_commit();
+CREATE TRIGGER payments_are_durable BEFORE INSERT OR UPDATE ON payments
+    FOR EACH STATEMENT EXECUTE FUNCTION require_synchronous_commit();
+CREATE TRIGGER attempts_are_durable BEFORE INSERT OR UPDATE ON attempts
+    FOR EACH STATEMENT EXECUTE FUNCTION require_synchronous_commit();
+CREATE TRIGGER holds_are_durable BEFORE INSERT OR UPDATE ON holds
+    FOR EACH STATEMENT EXECUTE FUNCTION require_synchronous_commit();
 
 -- A batch moves rows that its writer has seen. One that is gone since then fails the batch before anything of it is kept.
 CREATE FUNCTION all_moved(name text, there bigint, expected bigint) RETURNS boolean LANGUAGE plpgsql AS $$

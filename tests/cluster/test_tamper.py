@@ -93,7 +93,10 @@ def test_a_truncated_tail_is_caught_by_the_anchors(platform: Platform, middle: i
 
 
 def test_a_balance_rewritten_in_place_is_a_mismatch(platform: Platform, middle: int) -> None:
-    change = "UPDATE accounts SET posted = posted {} 1 WHERE account_id = 'link/a/c'"
+    change = (
+        "SET synchronous_commit = on;"
+        " UPDATE accounts SET posted = posted {} 1 WHERE account_id = 'link/a/c'"
+    )
     platform.psql(change.format("+"))
     try:
         found = findings(platform)

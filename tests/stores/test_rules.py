@@ -48,6 +48,28 @@ async def test_a_posting_that_may_be_lost_is_refused(
 @pytest.mark.parametrize(
     "statement",
     [
+        "INSERT INTO accounts VALUES ('x', '', 'USD', 'external', 0, 0)",
+        "UPDATE accounts SET held = 0",
+        "INSERT INTO payments SELECT * FROM payments",
+        "UPDATE payments SET refusal_code = 'x'",
+        "INSERT INTO attempts SELECT * FROM attempts",
+        "UPDATE attempts SET close_reason = 'x'",
+        "INSERT INTO holds SELECT * FROM holds",
+        "UPDATE holds SET entry_seq = 1",
+    ],
+)
+async def test_a_promise_about_money_that_may_be_lost_is_refused(
+    database: Database, statement: str
+) -> None:
+    """A tombstone has no entry: it must reach the disk before it is acknowledged, as a posting must."""
+    with pytest.raises(asyncpg.RaiseError, match="needs synchronous_commit = on"):
+        await run(database.ledger, statement, synchronous_commit="off")
+    await run(database.ledger, statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
         "UPDATE entries SET amount = amount + 1",
         "DELETE FROM entries",
         "TRUNCATE entries",

@@ -85,7 +85,7 @@ async def test_each_kind_of_tampering_is_named_at_its_first_row(
 ) -> None:
     """Beside what the rows say of themselves, balances that no longer follow from them may be named too."""
     for statement in statements:
-        await books.run(statement)
+        await books.tamper(statement)
     found = await findings(books, nats)
     assert expected.items() <= found.items()
     assert found.keys() - expected.keys() <= {FindingKind.MISMATCH}
@@ -139,8 +139,8 @@ async def test_what_does_not_follow_from_the_chain_is_named_at_its_row(
     books: Database, nats: NatsServer, statement: str, seq: int
 ) -> None:
     for table in ("holds", "attempts", "payments"):
-        await books.run(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
-    await books.run(statement)
+        await books.tamper(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+    await books.tamper(statement)
     assert await findings(books, nats) == {FindingKind.MISMATCH: seq}
 
 
@@ -152,7 +152,7 @@ async def test_an_attempt_that_is_missing_among_others_is_named(
         await ask_all(writer, [demo_mesh.payment_order("q"), CloseOrder("q", 1, "never opened")])
         await ask_all(writer, [demo_mesh.attempt_order("q", 2), CloseOrder("q", 2, "given up")])
     assert await findings(books, nats) == {}
-    await books.run("DELETE FROM attempts WHERE payment_id = 'q' AND number = 1")
+    await books.tamper("DELETE FROM attempts WHERE payment_id = 'q' AND number = 1")
     assert await findings(books, nats) == {FindingKind.MISMATCH: 0}
 
 
@@ -162,8 +162,8 @@ async def test_a_closed_attempt_that_was_opened_again_is_named(
     """Its payment is open in either case; its holds have gone back."""
     async with leading_writer(books.ledger) as writer:
         await ask_all(writer, [*demo_mesh.whole_payment("r")[:4], CloseOrder("r", 1, "given up")])
-    await books.run("ALTER TABLE attempts DISABLE TRIGGER ALL")
-    await books.run("UPDATE attempts SET state = 'open' WHERE payment_id = 'r'")
+    await books.tamper("ALTER TABLE attempts DISABLE TRIGGER ALL")
+    await books.tamper("UPDATE attempts SET state = 'open' WHERE payment_id = 'r'")
     assert await findings(books, nats) == {FindingKind.MISMATCH: ROWS + 4}
 
 
@@ -172,10 +172,10 @@ async def test_a_truncated_tail_with_fitting_balances_is_seen_by_its_anchor_alon
 ) -> None:
     """The last payment is taken out whole, balances and all: nothing inside the database is wrong."""
     for table in ("holds", "attempts", "payments"):
-        await books.run(f"DELETE FROM {table} WHERE payment_id = 'p4'")  # noqa: S608 - names are ours
-    await books.run("DELETE FROM entries WHERE seq > 20")
+        await books.tamper(f"DELETE FROM {table} WHERE payment_id = 'p4'")  # noqa: S608 - names are ours
+    await books.tamper("DELETE FROM entries WHERE seq > 20")
     for account, amount in (("a/b", 1100), ("b/a", -1100), ("b/d", 1000), ("d/b", -1000)):
-        await books.run(
+        await books.tamper(
             "UPDATE accounts SET posted = posted + $2 WHERE account_id = $1",
             f"link/{account}",
             amount,
@@ -187,7 +187,7 @@ async def test_a_tail_that_was_cut_off_and_written_anew_differs_from_older_ancho
     books: Database, nats: NatsServer
 ) -> None:
     """A restarted writer goes on from the rows it finds, and its newest anchor fits them: the older ones do not."""
-    await books.run("DELETE FROM entries WHERE seq > 20")
+    await books.tamper("DELETE FROM entries WHERE seq > 20")
     async with (
         open_bus(NatsSettings(url=nats.url)) as bus,
         leading_writer(books.ledger) as writer,
@@ -214,7 +214,7 @@ async def test_a_row_altered_before_the_writer_goes_on_stays_visible(
     books: Database, nats: NatsServer
 ) -> None:
     """Later rows hang on the hash, not on the content: they hide nothing."""
-    await books.run("UPDATE entries SET amount = amount + 1 WHERE seq = 9")
+    await books.tamper("UPDATE entries SET amount = amount + 1 WHERE seq = 9")
     async with leading_writer(books.ledger) as writer:
         await ask_all(writer, demo_mesh.whole_payment("later"))
     assert (await findings(books, nats))[FindingKind.ALTERED] == 9

@@ -48,6 +48,10 @@ class Database:
         """Rows of one statement by the superuser, who may do anything."""
         return await run(self.superuser, sql, *arguments)
 
+    async def tamper(self, sql: str, *arguments: object) -> None:
+        """Whatever a superuser may do who knows which commits are accepted."""
+        await run(self.superuser, sql, *arguments, synchronous_commit="on")
+
     async def rows(self) -> dict[str, list[str]]:
         """Every row of every table, as text."""
         found = {}
@@ -90,7 +94,9 @@ def new_database(server: PostgresServer, name: str) -> Database:
     return made
 
 
-async def run(settings: PostgresSettings, sql: str, *arguments: object) -> list[Any]:
+async def run(
+    settings: PostgresSettings, sql: str, *arguments: object, **session: str
+) -> list[Any]:
     """Rows of one statement on a connection of its own."""
     connection = await asyncpg.connect(
         host=settings.host,
@@ -98,6 +104,7 @@ async def run(settings: PostgresSettings, sql: str, *arguments: object) -> list[
         database=settings.database,
         user=settings.user,
         password=settings.password(),
+        server_settings=session,
     )
     try:
         return list(await connection.fetch(sql, *arguments))
