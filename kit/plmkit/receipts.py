@@ -138,6 +138,7 @@ class Verdict:
     head_hash: str
     anchored_seq: int
     unanchored: int
+    anchors_unread: str  # why the anchors could not be read; empty when they were
     findings: tuple[Finding, ...]
     sums: Mapping[str, str]
     elapsed_ms: int
@@ -153,6 +154,7 @@ class Verdict:
             head_hash=raw["headHash"],
             anchored_seq=int(raw["anchoredSeq"]),
             unanchored=int(raw["unanchored"]),
+            anchors_unread=raw.get("anchorsUnread") or "",
             findings=tuple(
                 Finding(finding["kind"], int(finding["seq"]), finding["detail"])
                 for finding in raw["findings"]

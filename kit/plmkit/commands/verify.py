@@ -52,15 +52,22 @@ async def _ask() -> "Verdict":
 
 def lines_of(verdict: "Verdict") -> list[str]:
     """The verdict for people; `plm demo` ends with the same lines."""
-    head = "ledger verified" if verdict.ok else "LEDGER BROKEN"
+    sound = "rows verified, anchors not read" if verdict.anchors_unread else "ledger verified"
+    head = sound if verdict.ok else "LEDGER BROKEN"
     sums = ", ".join(f"{currency} {total}" for currency, total in sorted(verdict.sums.items()))
     return [
         f"{head}  {verdict.entries} entries recomputed in {verdict.elapsed_ms} ms",
         f"  head        {verdict.head_seq}  {verdict.head_hash}",
-        f"  anchored    {verdict.anchored_seq} ({verdict.unanchored} behind it not anchored yet)",
+        f"  anchored    {_anchored(verdict)}",
         f"  sums        {sums or 'no money yet'}",
         *(
             f"  {finding.kind:<11} {finding.seq or '-'}  {finding.detail}"
             for finding in verdict.findings
         ),
     ]
+
+
+def _anchored(verdict: "Verdict") -> str:
+    if verdict.anchors_unread:
+        return f"not read: {verdict.anchors_unread}. A tail that was cut off would not be seen"
+    return f"{verdict.anchored_seq} ({verdict.unanchored} behind it not anchored yet)"
