@@ -1,11 +1,14 @@
 """pulumi on paper: stacks in a backend folder, configuration files with sealed secrets, and every call written down."""
 
+import hashlib
 import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from plmkit.stack import Workspace
 from support.programs import put
 
 # Secrets are sealed by the passphrase in a way that this program can undo and nobody reads by accident.
@@ -135,3 +138,25 @@ def put_pulumi(folder: Path) -> PaperPulumi:
     source.write_text(_PROGRAM)
     put(folder / "programs", "pulumi", f'exec {sys.executable} -I -S {source} "$@"')
     return PaperPulumi(folder)
+
+
+def secrets_of(workspace: Workspace, pulumi: PaperPulumi) -> dict[str, str]:
+    """The secrets, opened."""
+    file = ("--config-file", str(workspace.configuration))
+    command = [str(pulumi.folder / "programs" / "pulumi"), "config", "get", "plm:secrets", *file]
+    done = subprocess.run(
+        command,
+        env=workspace.environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+def is_known(key: str, keys_file: str) -> bool:
+    """Whether a gateway with this file takes this key."""
+    [client] = json.loads(keys_file)["clients"]
+    salted = bytes.fromhex(client["salt"]) + key.encode()
+    return bool(client["key_sha256"] == hashlib.sha256(salted).hexdigest())

@@ -12,6 +12,7 @@ from plmkit import commands, localcluster
 from plmkit.commands import down
 from plmkit.console import ExitCode, KitError
 from plmkit.localcluster import Status
+from plmkit.localcluster.layout import Layout
 from plmkit.state import Places
 from support.kit_process import Kit
 from typer.testing import CliRunner, Result
@@ -147,6 +148,9 @@ def test_a_state_folder_with_other_people_s_files_is_not_removed(
     tmp_path: Path, state: Path
 ) -> None:
     """PLM_STATE_DIR=/etc would be a bad day."""
+    layout = Layout(state)
+    assert down._is_ours(layout.cluster.name)
+    assert down._is_ours(layout.admin_kubeconfig.name)
     places = Places(tmp_path / "checkout", tmp_path / "cache", state)
     down.refuse_to_remove_more_than_state(places)
     (state / "passwd").touch()

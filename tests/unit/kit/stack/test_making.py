@@ -1,6 +1,5 @@
 """A stack is made once, outside the checkout, private and with its secrets sealed; killed anywhere it ends the same."""
 
-import hashlib
 import json
 import os
 import signal
@@ -13,11 +12,12 @@ from typing import Any
 import pytest
 import yaml
 from plminfra.config import SECRETS, unknown_keys
-from plmkit.console import ExitCode, KitError
+from plmkit.commands import down
+from plmkit.console import KitError
 from plmkit.credentials import load_credentials
 from plmkit.stack import Workspace, making
 from plmkit.state import Places
-from support.paper_pulumi import PaperPulumi, put_pulumi
+from support.paper_pulumi import PaperPulumi, is_known, put_pulumi, secrets_of
 from support.waiting import wait_until
 
 CHECKOUT = Path(__file__).parents[4]
@@ -37,28 +37,6 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PaperPulumi:
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return Workspace(Places(CHECKOUT, tmp_path / "cache", tmp_path / "state"))
-
-
-def secrets_of(workspace: Workspace, pulumi: PaperPulumi) -> dict[str, str]:
-    """The secrets, opened."""
-    file = ("--config-file", str(workspace.configuration))
-    command = [str(pulumi.folder / "programs" / "pulumi"), "config", "get", "plm:secrets", *file]
-    done = subprocess.run(
-        command,
-        env=workspace.environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=True,
-    )
-    found: dict[str, str] = json.loads(done.stdout)
-    return found
-
-
-def is_known(key: str, keys_file: str) -> bool:
-    """Whether a gateway with this file takes this key."""
-    [client] = json.loads(keys_file)["clients"]
-    salted = bytes.fromhex(client["salt"]) + key.encode()
-    return bool(client["key_sha256"] == hashlib.sha256(salted).hexdigest())
 
 
 def configuration(workspace: Workspace) -> dict[str, Any]:
@@ -98,6 +76,7 @@ def test_only_its_owner_reads_it_and_nothing_lies_beside_it(
         os.umask(old)
     state = workspace.places.state
     assert names(state) == MADE
+    assert [name for name in MADE if not down._is_ours(name)] == [], "no purge would remove it"
     assert state.stat().st_mode & 0o777 == 0o700
     assert workspace.backend.stat().st_mode & 0o777 == 0o700
     for private in (workspace.configuration, workspace.passphrase, workspace.places.credentials):
@@ -201,106 +180,6 @@ def test_killed_anywhere_and_run_again_it_ends_the_same(
     assert json.loads(again.stdout)["made"]
     assert names(workspace.places.state) == MADE
     assert set(secrets_of(workspace, pulumi)) == set(SECRETS)
-
-
-@pytest.mark.parametrize("left", [None, "", "{", "[]", '{"apiUrl": "https://x"}'])
-def test_lost_credentials_get_a_new_key_and_keep_every_other_secret(
-    pulumi: PaperPulumi, workspace: Workspace, left: str | None
-) -> None:
-    """`plm up` then tells the gateway. The old way out, a new stack, would lose the database's passwords."""
-    making.init(workspace)
-    old, before = load_credentials(workspace.places.credentials), secrets_of(workspace, pulumi)
-    workspace.places.credentials.unlink()
-    if left is not None:
-        workspace.places.credentials.write_text(left)
-    assert not making.init(workspace)
-    new, after = load_credentials(workspace.places.credentials), secrets_of(workspace, pulumi)
-    assert is_known(new.api_key, after["apiKeysFile"])
-    assert not is_known(old.api_key, after["apiKeysFile"])
-    assert {name for name in before if before[name] != after[name]} == {"apiKeysFile"}
-    assert workspace.places.credentials.stat().st_mode & 0o777 == 0o600
-    assert names(workspace.places.state) == MADE
-
-
-def test_a_key_whose_renewal_was_cut_off_is_renewed_again(
-    pulumi: PaperPulumi, workspace: Workspace
-) -> None:
-    making.init(workspace)
-    before = contents(workspace.places.state)[workspace.configuration]
-    workspace.places.credentials.unlink()
-    for step in ("config get", "config set"):
-        pulumi.refuse(step)
-        with pytest.raises(KitError):
-            making.init(workspace)
-        assert workspace.configuration.read_bytes() == before
-    pulumi.refuse("")
-    making.init(workspace)
-    assert workspace.is_made
-
-
-def test_credentials_are_those_of_the_stack_that_was_asked_for_last(
-    pulumi: PaperPulumi, workspace: Workspace
-) -> None:
-    making.init(workspace)
-    elsewhere = Workspace(workspace.places, "prod")
-    assert making.init(elsewhere)
-    assert not workspace.is_made
-    assert not making.init(workspace)
-    assert workspace.is_made
-    assert not elsewhere.is_made
-    authority = secrets_of(workspace, pulumi)["caCertificate"]
-    assert load_credentials(workspace.places.credentials).ca_file.read_text() == authority
-
-
-def test_a_deployed_stack_whose_configuration_is_gone_is_not_made_over(
-    pulumi: PaperPulumi, workspace: Workspace
-) -> None:
-    """New passwords would lock everyone out of the data."""
-    making.init(workspace)
-    (workspace.backend / "stacks.json").write_text('{"tiny": "deployed"}')
-    workspace.configuration.unlink()
-    with pytest.raises(KitError, match="still has resources") as refused:
-        making.init(workspace)
-    assert str(workspace.configuration) in refused.value.what
-    assert refused.value.cure.startswith("put the file back")
-    assert "stack init" not in pulumi.steps[len(STEPS) :]
-
-
-def test_a_registry_is_written_also_into_a_stack_that_is_there(
-    pulumi: PaperPulumi, workspace: Workspace
-) -> None:
-    """It is what `plm up --context` tells people to type."""
-    elsewhere = Workspace(workspace.places, "prod")
-    making.init(elsewhere)
-    assert making.configured(elsewhere, "registry") == ""
-    assert not making.init(elsewhere, registry="registry.example/plm")
-    assert making.configured(elsewhere, "registry") == "registry.example/plm"
-    found = configuration(elsewhere)["config"]
-    assert found["kubernetes:context"] == "prod"
-    assert set(secrets_of(elsewhere, pulumi)) == set(SECRETS)
-
-
-def test_images_are_written_once_and_leave_the_rest_as_it_is(
-    pulumi: PaperPulumi, workspace: Workspace
-) -> None:
-    making.init(workspace)
-    before = configuration(workspace)
-    references = {"services": "plm.local/services@sha256:1"}
-    assert making.set_images(workspace, references)
-    written = workspace.configuration.stat().st_mtime_ns
-    assert not making.set_images(workspace, references)
-    assert workspace.configuration.stat().st_mtime_ns == written
-    assert workspace.configuration.stat().st_mode & 0o777 == 0o600
-    after = configuration(workspace)
-    assert after["config"].pop("plm:images") == references
-    assert after == before
-
-
-def test_without_a_stack_one_is_told_how_to_make_it(workspace: Workspace) -> None:
-    with pytest.raises(KitError, match="there is no stack yet") as refused:
-        making.set_images(workspace, {})
-    assert refused.value.cure == "plm stack init"
-    assert refused.value.exit_code is ExitCode.UNFIT_ENVIRONMENT
 
 
 def test_two_at_once_make_one_stack(pulumi: PaperPulumi, workspace: Workspace) -> None:

@@ -1,0 +1,134 @@
+"""A stack that is there keeps its secrets: it takes images and a registry, and a new key where the old one is lost."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from plminfra.config import SECRETS
+from plmkit.console import ExitCode, KitError
+from plmkit.credentials import load_credentials
+from plmkit.stack import Workspace, making
+from plmkit.state import Places
+from support.paper_pulumi import PaperPulumi, is_known, put_pulumi, secrets_of
+
+CHECKOUT = Path(__file__).parents[4]
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PaperPulumi:
+    made = put_pulumi(tmp_path / "pulumi")
+    for name, value in made.variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PLM_CONTEXT", raising=False)
+    return made
+
+
+@pytest.fixture
+def workspace(pulumi: PaperPulumi, tmp_path: Path) -> Workspace:
+    """Of a stack that was made."""
+    made = Workspace(Places(CHECKOUT, tmp_path / "cache", tmp_path / "state"))
+    making.init(made)
+    pulumi.forget()
+    return made
+
+
+def configuration(workspace: Workspace) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(workspace.configuration.read_text())
+    return found
+
+
+@pytest.mark.parametrize("left", [None, "", "{", "[]", '{"apiUrl": "https://x"}'])
+def test_lost_credentials_get_a_new_key_and_keep_every_other_secret(
+    pulumi: PaperPulumi, workspace: Workspace, left: str | None
+) -> None:
+    """`plm up` then tells the gateway. The old way out, a new stack, would lose the database's passwords."""
+    old, before = load_credentials(workspace.places.credentials), secrets_of(workspace, pulumi)
+    workspace.places.credentials.unlink()
+    if left is not None:
+        workspace.places.credentials.write_text(left)
+    assert not making.init(workspace)
+    new, after = load_credentials(workspace.places.credentials), secrets_of(workspace, pulumi)
+    assert is_known(new.api_key, after["apiKeysFile"])
+    assert not is_known(old.api_key, after["apiKeysFile"])
+    assert {name for name in before if before[name] != after[name]} == {"apiKeysFile"}
+    assert workspace.places.credentials.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in workspace.places.state.glob("plm-stack-*")] == []
+
+
+def test_a_key_whose_renewal_was_cut_off_is_renewed_again(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    before = workspace.configuration.read_bytes()
+    workspace.places.credentials.unlink()
+    for step in ("config get", "config set"):
+        pulumi.refuse(step)
+        with pytest.raises(KitError):
+            making.init(workspace)
+        assert workspace.configuration.read_bytes() == before
+    pulumi.refuse("")
+    making.init(workspace)
+    assert workspace.is_made
+
+
+def test_credentials_are_those_of_the_stack_that_was_asked_for_last(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    elsewhere = Workspace(workspace.places, "prod")
+    assert making.init(elsewhere)
+    assert not workspace.is_made
+    assert not making.init(workspace)
+    assert workspace.is_made
+    assert not elsewhere.is_made
+    authority = secrets_of(workspace, pulumi)["caCertificate"]
+    assert load_credentials(workspace.places.credentials).ca_file.read_text() == authority
+
+
+def test_a_deployed_stack_whose_configuration_is_gone_is_not_made_over(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    """New passwords would lock everyone out of the data."""
+    (workspace.backend / "stacks.json").write_text('{"tiny": "deployed"}')
+    workspace.configuration.unlink()
+    with pytest.raises(KitError, match="still has resources") as refused:
+        making.init(workspace)
+    assert str(workspace.configuration) in refused.value.what
+    assert refused.value.cure.startswith("put the file back")
+    assert "stack init" not in pulumi.steps
+
+
+def test_a_registry_is_written_also_into_a_stack_that_is_there(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    """It is what `plm up --context` tells people to type."""
+    elsewhere = Workspace(workspace.places, "prod")
+    making.init(elsewhere)
+    assert making.configured(elsewhere, "registry") == ""
+    assert not making.init(elsewhere, registry="registry.example/plm")
+    assert making.configured(elsewhere, "registry") == "registry.example/plm"
+    found = configuration(elsewhere)["config"]
+    assert found["kubernetes:context"] == "prod"
+    assert set(secrets_of(elsewhere, pulumi)) == set(SECRETS)
+
+
+def test_images_are_written_once_and_leave_the_rest_as_it_is(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    before = configuration(workspace)
+    references = {"services": "plm.local/services@sha256:1"}
+    assert making.set_images(workspace, references)
+    written = workspace.configuration.stat().st_mtime_ns
+    assert not making.set_images(workspace, references)
+    assert workspace.configuration.stat().st_mtime_ns == written
+    assert workspace.configuration.stat().st_mode & 0o777 == 0o600
+    after = configuration(workspace)
+    assert after["config"].pop("plm:images") == references
+    assert after == before
+
+
+def test_without_a_stack_one_is_told_how_to_make_it(tmp_path: Path) -> None:
+    workspace = Workspace(Places(CHECKOUT, tmp_path / "cache", tmp_path / "nothing"))
+    with pytest.raises(KitError, match="there is no stack yet") as refused:
+        making.set_images(workspace, {})
+    assert refused.value.cure == "plm stack init"
+    assert refused.value.exit_code is ExitCode.UNFIT_ENVIRONMENT
