@@ -8,7 +8,10 @@ from pydantic.alias_generators import to_camel
 from plm.gateway import examples
 
 NodeId = Annotated[str, Field(description="Name of a mesh node.", examples=["a"], max_length=40)]
-Amount = Annotated[str, Field(description="Decimal string.", examples=["10000.00"], max_length=64)]
+# As long as a number may be that one can still say of that it is too large.
+Amount = Annotated[
+    str, Field(description="Decimal string.", examples=["10000.00"], max_length=4_000)
+]
 Currency = Annotated[str, Field(description="ISO 4217 code.", examples=["USD"], max_length=32)]
 
 
