@@ -201,6 +201,9 @@ class VerdictBody(Body):
     head_hash: str
     anchored_seq: int
     unanchored: int
+    anchors_unread: str = Field(
+        default="", description="why the anchors could not be read; empty when they were"
+    )
     findings: list[FindingBody]
     sums: dict[str, str]
     elapsed_ms: int

@@ -140,6 +140,7 @@ VERDICT: Json = {
     "headHash": _HASH_B,
     "anchoredSeq": 42,
     "unanchored": 0,
+    "anchorsUnread": "",
     "findings": [],
     "sums": {"USD": "0.00"},
     "elapsedMs": 2,

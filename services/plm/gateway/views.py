@@ -166,6 +166,7 @@ def verdict(reply: pb.VerifyReply) -> bodies.VerdictBody:
         head_hash=reply.head_hash.hex(),
         anchored_seq=reply.anchored_seq,
         unanchored=reply.unanchored,
+        anchors_unread=reply.anchors_unread,
         findings=[
             bodies.FindingBody(kind=each.kind, seq=each.seq, detail=each.detail)
             for each in reply.findings
