@@ -5,11 +5,16 @@ from collections.abc import Sequence
 from plm.domain.chain import Entry
 from plm.domain.graph import WEIGHT_SCALE
 from plm.domain.mesh import Link, Node
-from plm.domain.money import format_amount
+from plm.domain.money import SCALES, format_amount
 from plm.domain.payments import Attempt, AttemptState, Payment
 from plm.domain.routes import LeftOut, Quoter, Route
 from plm.gateway import bodies
 from plm.wire import plm_pb2 as pb
+
+
+def _shown(minor: int, currency: str) -> str:
+    """Rows that were tampered with may name any currency: minor units then, so that one can still look at them."""
+    return format_amount(minor, currency) if currency in SCALES else str(minor)
 
 
 def _route(attempt: Attempt) -> list[str]:
@@ -27,8 +32,8 @@ def payment(found: Payment) -> bodies.PaymentBody:
         state=found.state,
         from_node=order.from_node,
         to_node=order.to_node,
-        amount=format_amount(order.amount, order.currency),
-        fee=format_amount(posted.hops[0].amount - order.amount, order.currency) if posted else "",
+        amount=_shown(order.amount, order.currency),
+        fee=_shown(posted.hops[0].amount - order.amount, order.currency) if posted else "",
         currency=order.currency,
         route=_route(posted) if posted else [],
         attempts=[attempt(each) for each in found.attempts],
@@ -82,8 +87,8 @@ def _explained(route: Route, currency: str) -> bodies.RouteBody:
         bodies.StepBody(
             from_node=step.hop.from_node,
             to_node=step.hop.to_node,
-            amount=format_amount(step.hop.amount, currency),
-            fee=format_amount(step.fee, currency),
+            amount=_shown(step.hop.amount, currency),
+            fee=_shown(step.fee, currency),
             entropy_bits=step.entropy_bits,
             weight=step.weight / WEIGHT_SCALE,
             latency_ms=step.hop.policy.latency_ms,
@@ -92,7 +97,7 @@ def _explained(route: Route, currency: str) -> bodies.RouteBody:
     ]
     return bodies.RouteBody(
         nodes=list(route.nodes),
-        fee=format_amount(route.fee, currency),
+        fee=_shown(route.fee, currency),
         weight=route.weight / WEIGHT_SCALE,
         steps=steps,
     )
@@ -113,11 +118,11 @@ def _link(found: Link) -> bodies.LinkBody:
     return bodies.LinkBody(
         to_node=found.to_node,
         enabled=found.enabled,
-        base_fee=format_amount(found.policy.base_fee, found.currency),
+        base_fee=_shown(found.policy.base_fee, found.currency),
         fee_rate_ppm=found.policy.fee_rate_ppm,
         latency_ms=found.policy.latency_ms,
-        declared_volume=format_amount(found.declared_volume, found.currency),
-        liquidity_volume=format_amount(found.liquidity_volume, found.currency),
+        declared_volume=_shown(found.declared_volume, found.currency),
+        liquidity_volume=_shown(found.liquidity_volume, found.currency),
         version=found.version,
     )
 
@@ -130,9 +135,9 @@ def account(balance: pb.Balance, entries: Sequence[Entry], head_seq: int) -> bod
         owner=balance.owner,
         currency=currency,
         kind=balance.kind,
-        posted=format_amount(int(balance.posted), currency),
-        held=format_amount(int(balance.held), currency),
-        available=format_amount(int(balance.available), currency),
+        posted=_shown(int(balance.posted), currency),
+        held=_shown(int(balance.held), currency),
+        available=_shown(int(balance.available), currency),
         head_seq=head_seq,
         entries=[entry(each) for each in entries],
     )
@@ -149,7 +154,7 @@ def entry(found: Entry) -> bodies.EntryBody:
         kind=found.draft.kind,
         debit=found.draft.debit,
         credit=found.draft.credit,
-        amount=format_amount(found.draft.amount, found.draft.currency),
+        amount=_shown(found.draft.amount, found.draft.currency),
         currency=found.draft.currency,
         ref=found.draft.ref,
         created_at_ms=found.created_at_ms,
@@ -171,8 +176,6 @@ def verdict(reply: pb.VerifyReply) -> bodies.VerdictBody:
             bodies.FindingBody(kind=each.kind, seq=each.seq, detail=each.detail)
             for each in reply.findings
         ],
-        sums={
-            currency: format_amount(int(total), currency) for currency, total in reply.sums.items()
-        },
+        sums={currency: _shown(int(total), currency) for currency, total in reply.sums.items()},
         elapsed_ms=reply.elapsed_ms,
     )
