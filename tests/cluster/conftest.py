@@ -19,6 +19,7 @@ MESH50_READY_S = 300
 _LATE = (
     "test_kills",
     "test_payment_file",
+    "test_memory_of_fifty",
     "test_documented_commands",
     "test_tamper",
     "test_stack",

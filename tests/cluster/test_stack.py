@@ -44,10 +44,12 @@ def test_plm_up_again_changes_nothing(platform: Platform, tell: Callable[[str], 
     assert platform.psql("SELECT max(seq) FROM entries") == entries
 
 
-def test_refresh_finds_no_drift(platform: Platform) -> None:
+def test_refresh_finds_no_drift(platform: Platform, tell: Callable[[str], None]) -> None:
     """While the operator has been at work on everything that the tests before this one broke."""
+    began = time.monotonic()
     done = pulumi(platform, "refresh", "--yes", "--expect-no-changes")
     assert done.returncode == 0, done.stdout + done.stderr
+    tell(f"pulumi refresh: no drift, {time.monotonic() - began:.1f} s")
 
 
 _KINDS = (
@@ -74,8 +76,10 @@ def of_plm(platform: Platform) -> set[str]:
     }
 
 
-def test_destroy_leaves_nothing(platform: Platform) -> None:
+def test_destroy_leaves_nothing(platform: Platform, tell: Callable[[str], None]) -> None:
     assert "namespace/plm" in of_plm(platform)
+    began = time.monotonic()
     done = pulumi(platform, "destroy", "--yes", "--skip-preview")
     assert done.returncode == 0, done.stdout + done.stderr
+    tell(f"pulumi destroy: {time.monotonic() - began:.1f} s")
     wait_until(lambda: not of_plm(platform), 60, "nothing of plm is left on the cluster")
