@@ -4,6 +4,6 @@ import signal
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach what tests start: a shell that runs us in its background has it ignored, and that is inherited."""
+    """Let Ctrl-C reach what tests start: in the background of a shell it is ignored, and that is inherited."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
