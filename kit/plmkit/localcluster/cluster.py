@@ -1,6 +1,5 @@
 """The embedded single-node Kubernetes: start, revive, stop, remove, and reach into it."""
 
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from plmkit.localcluster import (
     boot,
     certificates,
     containers,
-    network,
     observation,
     ownership,
     planning,
@@ -128,10 +126,6 @@ class LocalCluster:
             raise KitError(f"pod {namespace}/{pod} has no running container", "plm status")
         containers.kill_task(self.layout, task)
         return task
-
-    def run_inside(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run a command of the host in the cluster's network and give its result."""
-        return subprocess.run(network.inside(command), check=False, capture_output=True, text=True)
 
 
 def _stop_other(state: str, *, take_over: bool, progress: Callable[[str], None]) -> None:
