@@ -2,9 +2,10 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,13 @@ from plmkit.state import Places
 
 NAMESPACE = "plm"
 REQUEST_TIMEOUT_S = 10
+# By what kubectl says.
+_CURES = {
+    "context was not found": "kubectl config get-contexts",
+    "does not exist": "kubectl config get-contexts",
+    "orbidden": f"kubectl auth can-i --list -n {NAMESPACE}",
+    "have a resource type": "plm up",
+}
 
 
 class ClusterUnreachable(KitError):
@@ -34,20 +42,21 @@ class Kubectl:
     def get(self, *arguments: str) -> list[Mapping[str, Any]]:
         """Objects as JSON. Raises ClusterUnreachable, or KitError with kubectl's own words."""
         timeout = f"--request-timeout={REQUEST_TIMEOUT_S}s"
+        command = self.command("get", *arguments)
         done = subprocess.run(
-            self.command("get", *arguments, "--output=json", timeout),
+            [*command, "--output=json", timeout],
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode != 0:
-            raise _refusal(done.stderr)
+            raise _refusal(done.stderr, command)
         found = json.loads(done.stdout)
         items: list[Mapping[str, Any]] = found.get("items", [found])
         return items
 
 
-def _refusal(stderr: str) -> KitError:
+def _refusal(stderr: str, command: Sequence[str]) -> KitError:
     lines = [line for line in stderr.strip().splitlines() if line]
     said = lines[-1] if lines else "kubectl failed without a word"
     unreachable = ("refused", "Unable to connect", "i/o timeout", "no route to host", "was refused")
@@ -55,7 +64,9 @@ def _refusal(stderr: str) -> KitError:
         return ClusterUnreachable(
             "the cluster's API server does not answer", "plm up", ExitCode.UNFIT_ENVIRONMENT
         )
-    return KitError(f"kubectl: {said}", "plm status")
+    # Not `plm status`: it may be what asked. The same question by hand shows all that kubectl says.
+    cures = (cure for words, cure in _CURES.items() if words in said)
+    return KitError(f"kubectl: {said}", next(cures, shlex.join(command)))
 
 
 def chosen_context(option: str | None) -> str | None:

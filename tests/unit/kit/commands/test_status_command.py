@@ -114,13 +114,26 @@ def test_however_kubectl_puts_it_nobody_answers(kit: Kit, words: str) -> None:
     assert kit.json("status", exit_code=3)["troubles"][0]["cure"] == "plm up"
 
 
-def test_what_kubectl_refuses_otherwise_is_an_error_in_its_own_words(kit: Kit) -> None:
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        ('pods is forbidden: User "x" cannot list', "kubectl auth can-i --list -n plm"),
+        ('context "prod" does not exist', "kubectl config get-contexts"),
+        ("You must be logged in to the server", "{kubectl} get deployments,"),
+    ],
+)
+def test_what_kubectl_refuses_otherwise_is_an_error_in_its_own_words(
+    kit: Kit, words: str, cure: str
+) -> None:
+    """And the cure is never the command that has just failed."""
     start(kit)
-    (kit.folder / "refusal").write_text('error: pods is forbidden: User "x" cannot list\n')
+    (kit.folder / "refusal").write_text(f"error: {words}\n")
     done = kit.call("status")
     assert done.returncode == 1
     assert done.stdout == ""
-    assert 'plm: kubectl: error: pods is forbidden: User "x" cannot list' in done.stderr
+    binary = f"{kit.cache}/tools/bin/kubectl --kubeconfig {kit.state}/kubeconfig --namespace plm"
+    assert f"plm: kubectl: error: {words}\n  try: {cure.format(kubectl=binary)}" in done.stderr
+    assert "plm status" not in done.stderr
 
 
 def test_all_well_is_said_with_what_one_may_do_next(kit: Kit) -> None:
