@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import uuid
 from pathlib import Path
@@ -27,10 +28,14 @@ Examples:
   plm pay --file payments.csv                   (again: goes on)
 """
 
+_NEGATIVE = re.compile(r"-[.,]?\d")
+
 
 def register(app: typer.Typer) -> None:
     """Add `plm pay`."""
-    app.command("pay", epilog=_EXAMPLES)(pay)
+    # A negative amount looks like an option: what is none is told apart by `_refuse_unknown_options`.
+    settings = {"ignore_unknown_options": True}
+    app.command("pay", epilog=_EXAMPLES, context_settings=settings)(pay)
 
 
 def pay(  # noqa: PLR0913 - one per argument and option of the command line
@@ -55,6 +60,7 @@ def pay(  # noqa: PLR0913 - one per argument and option of the command line
     output: Annotated[Output, typer.Option("-o", "--output", help="text or json.")] = Output.TEXT,
 ) -> None:
     """Pay from one node to another, over the best live route."""
+    _refuse_unknown_options(from_node, to_node, amount, currency)
     if file is not None:
         if from_node is not None or key is not None:
             raise KitError(
@@ -71,6 +77,12 @@ def pay(  # noqa: PLR0913 - one per argument and option of the command line
             ExitCode.WRONG_USAGE,
         )
     _pay_one((from_node.lower(), to_node.lower(), amount, currency.upper()), key, output)
+
+
+def _refuse_unknown_options(*words: str | None) -> None:
+    for word in words:
+        if word and word.startswith("-") and not _NEGATIVE.match(word):
+            raise KitError(f"there is no option {word}", "plm pay --help", ExitCode.WRONG_USAGE)
 
 
 def _pay_one(asked: tuple[str, str, str, str], key: str | None, output: Output) -> None:

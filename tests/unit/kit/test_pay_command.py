@@ -64,10 +64,12 @@ def test_one_payment_is_told_to_people_and_to_scripts(gateway: FakeGateway, tmp_
     assert gateway.asked == {"k1": 2}
 
 
+@pytest.mark.parametrize("amount", ["0", "-5", "-0.50", "-.5"])
 def test_a_refusal_names_its_code_its_key_and_what_to_do(
-    gateway: FakeGateway, tmp_path: Path
+    gateway: FakeGateway, tmp_path: Path, amount: str
 ) -> None:
-    done = plm(tmp_path, "pay", "A", "D", "0", "USD", "--key", "k1")
+    """Also of an amount that looks like an option."""
+    done = plm(tmp_path, "pay", "A", "D", amount, "USD", "--key", "k1")
     assert done.returncode == ExitCode.CHECK_FAILED
     assert done.stdout == ""
     assert "invalid_amount" in done.stderr
@@ -201,6 +203,9 @@ def test_wrong_usage_has_its_own_exit_code(tmp_path: Path) -> None:
         ("pay", "A", "--file", "x.csv"),
         ("pay", "--file", str(tmp_path / "missing.csv")),
         ("pay", "--nonsense"),
+        ("pay", "A", "D", "1.00", "USD", "--nonsense"),
+        ("pay", "A", "D", "-x", "USD"),
+        ("pay", "A", "D", "--kye", "k1"),
         ("nonsense",),
     ):
         assert plm(tmp_path, *arguments).returncode == ExitCode.WRONG_USAGE, arguments
