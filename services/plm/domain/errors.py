@@ -25,6 +25,7 @@ class Code(StrEnum):
     UNKNOWN_PAYMENT = "unknown_payment"
     INSUFFICIENT_FUNDS = "insufficient_funds"
     SAME_NODE = "same_node"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_OWNER = "not_owner"

@@ -211,10 +211,10 @@ def _check_open(attempt: Attempt, now_ms: int) -> None:
 
 def _check_number(books: Books, payment_id: str, number: int) -> None:
     expected = books.attempts_last.get(payment_id, 0) + 1
-    if number != expected or number > ATTEMPTS_MAX:
-        raise Refused(
-            Code.INVALID_REQUEST, f"the next attempt is {expected}, at most {ATTEMPTS_MAX}"
-        )
+    if number != expected:
+        raise Refused(Code.INVALID_REQUEST, f"the next attempt is {expected}")
+    if number > ATTEMPTS_MAX:
+        raise Refused(Code.ATTEMPTS_EXHAUSTED, f"all {ATTEMPTS_MAX} attempts have failed")
 
 
 def _check_next(books: Books, payment: Payment, order: AttemptOrder) -> None:

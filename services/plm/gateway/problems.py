@@ -38,6 +38,7 @@ _CODES: dict[int, tuple[Code, ...]] = {
         Code.ACCOUNT_CLOSED,
         Code.INSUFFICIENT_FUNDS,
         Code.POLICY_CHANGED,
+        Code.ATTEMPTS_EXHAUSTED,
     ),
     429: (Code.OVERLOADED,),
     500: (Code.INTERNAL,),

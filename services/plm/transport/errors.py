@@ -30,6 +30,7 @@ _STATUS: dict[grpc.StatusCode, tuple[Code, ...]] = {
         Code.ACCOUNT_CLOSED,
         Code.INSUFFICIENT_FUNDS,
         Code.POLICY_CHANGED,
+        Code.ATTEMPTS_EXHAUSTED,
         Code.DEBUG_DISABLED,
     ),
     grpc.StatusCode.UNAUTHENTICATED: (Code.UNAUTHENTICATED,),

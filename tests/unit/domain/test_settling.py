@@ -193,8 +193,9 @@ def test_attempts_are_bounded() -> None:
     ask(books, demo_mesh.payment_order("p"))
     for number in range(1, 33):
         ask(books, demo_mesh.attempt_order("p", number), CloseOrder("p", number, "again"))
-    assert refused(books, demo_mesh.attempt_order("p", 33)) is Code.INVALID_REQUEST
-    assert refused(books, CloseOrder("p", 33, "again")) is Code.INVALID_REQUEST
+    assert refused(books, demo_mesh.attempt_order("p", 34)) is Code.INVALID_REQUEST
+    assert refused(books, demo_mesh.attempt_order("p", 33)) is Code.ATTEMPTS_EXHAUSTED
+    assert refused(books, CloseOrder("p", 33, "again")) is Code.ATTEMPTS_EXHAUSTED
 
 
 @pytest.mark.parametrize("transfer_id", ["", "fund/a/b/2", "fund/"])
