@@ -1,6 +1,9 @@
 """What a failed attempt teaches: whom to leave out in the next one, and when there is no next one. Pure."""
 
+from collections.abc import Sequence
+
 from plm.domain.errors import Code
+from plm.domain.orders import Hop
 from plm.domain.relay import Outcome
 from plm.domain.routes import Ban, Route
 
@@ -30,7 +33,10 @@ _DEFINITE = frozenset(Code) - _WORTH_ANOTHER
 
 
 def is_definite(code: str) -> bool:
-    """Whether a failure says that no route will ever carry this payment. A code that we do not know says nothing."""
+    """Whether this answer of the ledger's says that no route will ever carry the payment.
+
+    Of the ledger's alone: a node may be mistaken, or lie. A code that we do not know says nothing.
+    """
     return code in _DEFINITE
 
 
@@ -39,8 +45,11 @@ def unreachable(route: Route, code: Code, detail: str) -> Outcome:
     return Outcome(error_code=code, error_detail=detail, failed_node=route.nodes[0])
 
 
-def learn(ban: Ban, outcome: Outcome) -> Ban:
-    """The ban of the next attempt: what failed is left out, the node where one is named, else the link."""
-    nodes = {outcome.failed_node} - {""}
-    links = {outcome.failed_link} - {("", "")}
+def learn(ban: Ban, outcome: Outcome, hops: Sequence[Hop]) -> Ban:
+    """The ban of the next attempt: what failed is left out, the node where one is named, else the link.
+
+    What is not on the route cannot have failed on it: whoever names it is not believed.
+    """
+    nodes = {outcome.failed_node} & {node for hop in hops for node in (hop.from_node, hop.to_node)}
+    links = {outcome.failed_link} & {(hop.from_node, hop.to_node) for hop in hops}
     return Ban(nodes=ban.nodes | nodes, links=ban.links | links)

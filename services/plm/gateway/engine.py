@@ -34,9 +34,11 @@ _ATTEMPT_MS_MIN = 250
 _RETRY_AFTER_MS = 1_000
 _PAUSE_S = 0.05
 _PAUSE_S_MAX = 0.5
-# Between attempts when one failed and nobody is to blame. A payment has few attempts: they must outlast an outage.
+# Between attempts when the last one taught nothing. A payment has few attempts: they must outlast an outage, whether
+# this request meets it or the next ones; and who invents something new to learn each time wears them out no faster.
 _VAIN_PAUSE_S = 0.1
 _VAIN_PAUSE_S_MAX = 4.0
+_PROMPT_ATTEMPTS_MAX = 8
 
 _Answer = TypeVar("_Answer")
 
@@ -73,6 +75,7 @@ class _Trip:
     order: PaymentOrder
     gives_up_at: float
     ban: Ban = field(default_factory=Ban)
+    ready_for: int = 1  # the attempt that may begin without a pause
 
     @property
     def left_ms(self) -> int:
@@ -128,11 +131,12 @@ class Payments:
                 # Left by a gateway that died or lost its answer.
                 await self._close(trip, attempt.number, Outcome(error_detail="taken over"))
                 return await self._read(trip)
+        number = len(payment.attempts) + 1
+        await self._pause(trip, number)
         if trip.left_ms < _ATTEMPT_MS_MIN:
             raise Unavailable(
                 Code.DEADLINE_EXCEEDED, "no attempt came through", retry_after_ms=_RETRY_AFTER_MS
             )
-        number = len(payment.attempts) + 1
         route = await self._choose(trip)
         if not await self._begin(trip, number, route):
             return await self._read(trip)
@@ -141,28 +145,33 @@ class Payments:
             attempt = await self._close(trip, number, outcome)
             outcome = Outcome(posted=True) if attempt.state is AttemptState.POSTED else outcome
         ATTEMPTS.labels("posted" if outcome.posted else outcome.error_code).inc()
-        if outcome.posted:
-            return await self._read(trip)
+        if not outcome.posted:
+            self._learn(trip, number, route, outcome)
+        return await self._read(trip)
+
+    @staticmethod
+    async def _pause(trip: _Trip, number: int) -> None:
+        if number <= trip.ready_for:
+            return
+        pause_s = min(_VAIN_PAUSE_S * 2 ** (number - 2), _VAIN_PAUSE_S_MAX)
+        await asyncio.sleep(min(pause_s, max(trip.left_ms, 0) / 1000))
+        trip.ready_for = number
+
+    @staticmethod
+    def _learn(trip: _Trip, number: int, route: Route, failure: Outcome) -> None:
+        """What a closed attempt means for the payment: another way, or the same one later. Never its end."""
         log.info(
             "Closed an attempt",
             payment=trip.order.payment_id,
             attempt=number,
             route="-".join(route.nodes),
-            code=outcome.error_code,
-            failed_node=outcome.failed_node,
-            reason=outcome.error_detail,
+            code=failure.error_code,
+            failed_node=failure.failed_node,
+            reason=failure.error_detail,
         )
-        return await self._after(trip, number, outcome)
-
-    async def _after(self, trip: _Trip, number: int, failure: Outcome) -> Payment:
-        """What a closed attempt means for the payment: its end, or another way, or the same one later."""
-        if rerouting.is_definite(failure.error_code):
-            return await self._refuse(trip, failure.error_code, failure.error_detail)
-        known, trip.ban = trip.ban, rerouting.learn(trip.ban, failure)
-        if trip.ban == known:
-            pause_s = min(_VAIN_PAUSE_S * 2 ** (number - 1), _VAIN_PAUSE_S_MAX)
-            await asyncio.sleep(min(pause_s, max(trip.left_ms, 0) / 1000))
-        return await self._read(trip)
+        known, trip.ban = trip.ban, rerouting.learn(trip.ban, failure, route.hops)
+        if trip.ban != known and number < _PROMPT_ATTEMPTS_MAX:
+            trip.ready_for = number + 1
 
     async def _choose(self, trip: _Trip) -> Route:
         order = trip.order

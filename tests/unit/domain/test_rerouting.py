@@ -5,6 +5,7 @@ from plm.domain import rerouting
 from plm.domain.errors import Code
 from plm.domain.relay import Outcome
 from plm.domain.routes import Ban
+from support.demo_mesh import hops_over
 
 # Whatever the mesh may be tomorrow, these say that this payment can never be made.
 DEFINITE = {
@@ -39,7 +40,15 @@ def test_what_we_do_not_understand_decides_nothing(code: str) -> None:
 
 
 def test_bans_add_up() -> None:
-    ban = rerouting.learn(Ban(), Outcome(error_code="x", failed_node="b"))
-    ban = rerouting.learn(ban, Outcome(error_code="x", failed_link=("a", "c")))
+    ban = rerouting.learn(Ban(), Outcome(error_code="x", failed_node="b"), hops_over("abd", 1))
+    outcome = Outcome(error_code="x", failed_link=("a", "c"))
+    ban = rerouting.learn(ban, outcome, hops_over("acd", 1))
     assert ban == Ban(nodes=frozenset("b"), links=frozenset({("a", "c")}))
-    assert rerouting.learn(ban, Outcome(error_code="x")) == ban
+    assert rerouting.learn(ban, Outcome(error_code="x"), hops_over("acd", 1)) == ban
+
+
+@pytest.mark.parametrize(
+    "named", [Outcome(failed_node="b"), Outcome(failed_link=("b", "d")), Outcome(failed_node="x")]
+)
+def test_what_is_not_on_the_route_cannot_have_failed_on_it(named: Outcome) -> None:
+    assert rerouting.learn(Ban(), named, hops_over("acd", 1)) == Ban()

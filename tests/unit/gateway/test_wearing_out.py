@@ -1,0 +1,99 @@
+"""What uses up a payment's attempts, and what does not: few as they are, no node's lies may end a payment with them."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import pytest
+from plm.domain.errors import Code, PlmError, Unavailable
+from plm.domain.orders import CloseOrder
+from plm.domain.payments import Payment, PaymentState
+from plm.domain.relay import ForwardTask, Outcome
+from plm.gateway import engine
+from plm.node import engine as node_engine
+from support import demo_mesh, virtual_time
+from support.demo_mesh import payment_order
+from support.paper_gateway import pay_over, payments_over
+from support.paper_mesh import PaperMesh
+
+_T = TypeVar("_T")
+MINUTE_S = 60
+
+
+def run(story: Coroutine[Any, Any, _T]) -> _T:
+    return virtual_time.run(story, engine, node_engine)
+
+
+class Liar:
+    """A first node that does nothing and says what it likes."""
+
+    def __init__(self, saying: Callable[[ForwardTask], Outcome]) -> None:
+        self._saying = saying
+
+    async def forward(self, node_id: str, task: ForwardTask, timeout_s: float) -> Outcome:
+        return self._saying(task)
+
+
+LIES: dict[str, Callable[[ForwardTask], Outcome]] = {
+    "it is paid": lambda _: Outcome(posted=True),
+    "somebody else failed, never the same": lambda task: Outcome(
+        closed=True, error_code=Code.NODE_UNREACHABLE, failed_node=f"n{task.attempt}"
+    ),
+    "a link failed, never the same": lambda task: Outcome(
+        closed=True, error_code=Code.POLICY_CHANGED, failed_link=("a", f"n{task.attempt}")
+    ),
+    "the next node failed": lambda task: Outcome(
+        error_code=Code.NODE_UNREACHABLE, failed_node=task.stops[1]
+    ),
+    "nothing": lambda _: Outcome(),
+} | {
+    f"it can never be: {code}": lambda _, code=code: Outcome(closed=True, error_code=code)
+    for code in Code
+}
+
+
+@pytest.mark.parametrize("lie", list(LIES))
+def test_no_nodes_word_ends_a_payment(lie: str) -> None:
+    """However often its client asks again within a minute: the ledger alone ends a payment."""
+
+    async def story() -> Payment:
+        mesh = PaperMesh()
+        payments, _ = await payments_over(mesh, Liar(LIES[lie]))
+        while virtual_time.now_ms() < 1000 * MINUTE_S:
+            with pytest.raises(Unavailable):
+                await payments.pay(payment_order("p"))
+            await asyncio.sleep(1)
+        assert (await pay_over(mesh)).state is PaymentState.SETTLED, "an honest one ends it"
+        return mesh.ledger.payment("p")
+
+    assert len(run(story()).attempts) < 32
+
+
+def test_a_sender_that_is_dead_for_a_minute_wears_no_payment_out() -> None:
+    async def story() -> Payment:
+        mesh = PaperMesh()
+        mesh.nodes["a"].kill()
+        while virtual_time.now_ms() < 1000 * MINUTE_S:
+            with pytest.raises(Unavailable):
+                await pay_over(mesh)
+            await asyncio.sleep(1)
+        mesh.add_node("a")
+        return await pay_over(mesh)
+
+    assert run(story()).state is PaymentState.SETTLED
+
+
+def test_a_payment_whose_attempts_are_used_up_says_so_for_good() -> None:
+    """It can never settle: another key starts anew, and nothing has moved."""
+
+    async def story() -> tuple[Payment, Payment | PlmError]:
+        mesh = PaperMesh()
+        mesh.ledger.decide(payment_order("p"))
+        for number in range(1, 33):
+            mesh.ledger.decide(demo_mesh.attempt_order("p", number))
+            mesh.ledger.decide(CloseOrder("p", number, "in vain"))
+        return await pay_over(mesh), await pay_over(mesh)
+
+    first, again = run(story())
+    assert (first.state, first.refusal_code) == (PaymentState.REFUSED, Code.ATTEMPTS_EXHAUSTED)
+    assert first == again
