@@ -1,12 +1,16 @@
 """What runs, what is wrong and what to do next: a pure reading of Kubernetes objects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 Object = Mapping[str, Any]
 
 MESH_NODE_LABEL = "mesh-node"
+NAME_LABEL = "app.kubernetes.io/name"
+JOB_LABEL = "batch.kubernetes.io/job-name"
+# A pod on its way is none that fails.
+_ON_ITS_WAY = frozenset({"ContainerCreating", "PodInitializing"})
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,16 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Job:
+    """A Job in one line. `why_not` is empty for one that is done, or at work without having failed."""
+
+    name: str
+    app: str
+    is_done: bool
+    why_not: str
+
+
+@dataclass(frozen=True)
 class Trouble:
     """One thing that is wrong, and the next command to type."""
 
@@ -51,24 +65,33 @@ class Health:
     stores: tuple[Workload, ...]
     services: tuple[Workload, ...]
     nodes: tuple[Node, ...]
+    jobs: tuple[Job, ...]
     troubles: tuple[Trouble, ...]
 
 
 def read_health(
-    workloads: Sequence[Object], pods: Sequence[Object], nodes: Sequence[Object]
+    workloads: Sequence[Object],
+    pods: Sequence[Object],
+    nodes: Sequence[Object],
+    jobs: Sequence[Object] = (),
 ) -> Health:
-    """Health from Deployments and StatefulSets, their pods, and MeshNodes."""
+    """Health from Deployments and StatefulSets, Jobs, the pods of them all, and MeshNodes."""
     lines = [_workload(item, pods) for item in workloads if _component(item) != MESH_NODE_LABEL]
     read_nodes = tuple(sorted((_node(item, pods) for item in nodes), key=lambda node: node.name))
-    troubles = [_trouble_of_workload(line, pods) for line in lines if not line.is_ready] + [
-        _trouble_of_node(node) for node in read_nodes if not node.is_ready
+    read_jobs = tuple(_job(item, pods) for item in jobs)
+    # Jobs first: what they were to prepare, others wait for.
+    troubles = [
+        *(_trouble_of_job(job) for job in read_jobs if job.why_not),
+        *(_trouble_of_workload(line, pods) for line in lines if not line.is_ready),
+        *(_trouble_of_node(node) for node in read_nodes if not node.is_ready),
     ]
-    if not lines:
+    if not lines and not jobs:
         troubles.append(Trouble("nothing of plm is deployed on this cluster", "plm up"))
     return Health(
         stores=tuple(line for line in lines if line.kind == "StatefulSet"),
         services=tuple(line for line in lines if line.kind != "StatefulSet"),
         nodes=read_nodes,
+        jobs=read_jobs,
         troubles=tuple(troubles),
     )
 
@@ -120,6 +143,54 @@ def _node(item: Object, pods: Sequence[Object]) -> Node:
     )
 
 
+def app_of(item: Object) -> str:
+    """What people call it: a Job's own name ends with a hash."""
+    name = str(item["metadata"]["name"])
+    return str(item["metadata"].get("labels", {}).get(NAME_LABEL, name))
+
+
+def newest_pod_of_jobs(jobs: Collection[str], pods: Sequence[Object]) -> str | None:
+    """The name of the youngest pod of these Jobs; None where none is left."""
+    own = [pod for pod in pods if pod["metadata"].get("labels", {}).get(JOB_LABEL) in jobs]
+    if not own:
+        return None
+    youngest = max(own, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+    return str(youngest["metadata"]["name"])
+
+
+def _job(item: Object, pods: Sequence[Object]) -> Job:
+    conditions = {
+        condition["type"]: condition
+        for condition in item.get("status", {}).get("conditions", ())
+        if condition["status"] == "True"
+    }
+    name = item["metadata"]["name"]
+    own = [pod for pod in pods if pod["metadata"].get("labels", {}).get(JOB_LABEL) == name]
+    is_done = "Complete" in conditions
+    if "Failed" in conditions:
+        why_not = _said(conditions["Failed"])
+    else:
+        # Restarted with longer and longer pauses, it takes minutes until Kubernetes calls it failed.
+        why_not = "" if is_done else next(filter(None, map(_why_not_done, own)), "")
+    return Job(name, app_of(item), is_done, why_not)
+
+
+def _why_not_done(pod: Object) -> str:
+    status = pod.get("status", {})
+    for container in status.get("containerStatuses", ()):
+        state = container.get("state", {})
+        waiting, ended = state.get("waiting"), state.get("terminated")
+        if waiting and waiting.get("reason") not in _ON_ITS_WAY:
+            return _said(waiting)
+        if ended and ended["exitCode"] != 0:
+            return f"{container['name']} ended with exit code {ended['exitCode']}"
+    return _why_unscheduled(status)
+
+
+def _trouble_of_job(job: Job) -> Trouble:
+    return Trouble(f"job {job.name}: {job.why_not}", f"plm logs {job.app}")
+
+
 def _trouble_of_workload(line: Workload, pods: Sequence[Object]) -> Trouble:
     own = [pod for pod in pods if pod["metadata"]["name"].startswith(f"{line.name}-")]
     why = next((reason for pod in own if (reason := why_not_ready(pod))), "no pod of it runs")
@@ -146,6 +217,10 @@ def why_not_ready(pod: Object) -> str:
             last = container.get("lastState", {}).get("terminated")
             ended = f", after exit code {last['exitCode']}" if last else ""
             return f"{container['name']} is not ready{ended}"
+    return _why_unscheduled(status)
+
+
+def _why_unscheduled(status: Object) -> str:
     unscheduled = [
         condition
         for condition in status.get("conditions", ())

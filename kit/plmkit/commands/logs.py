@@ -3,12 +3,15 @@
 import json
 import subprocess
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from plmkit.console import ExitCode, KitError, Output, emit
 from plmkit.state import find_places
+
+if TYPE_CHECKING:
+    from plmkit.kubectl import Kubectl
 
 _EXAMPLES = """
 Examples:
@@ -16,6 +19,8 @@ Examples:
   plm logs gateway -f
 
   plm logs B            (the mesh node)
+
+  plm logs migrate      (the job that prepares the database)
 
   plm logs ledger -o json
 """
@@ -42,20 +47,53 @@ def logs(  # noqa: PLR0913 - one per argument and option of the command line
         Output, typer.Option("-o", "--output", help="text, or json: an object for each line.")
     ] = Output.TEXT,
 ) -> None:
-    """Show the log of a service, a store or a mesh node, all its pods together."""
+    """Show the log of a service, a store or a mesh node, all its pods together; of a job, its newest pod."""
     from plmkit.kubectl import find_kubectl
 
     kubectl = find_kubectl(find_places(), context)
-    owned = {
-        f"{item['kind'].lower()}/{item['metadata']['name']}"
-        for item in kubectl.get("deployments,statefulsets")
-    }
-    target = resolve(name, owned)
-    arguments = [target, "--all-pods", "--all-containers", "--prefix", f"--tail={tail}"]
+    arguments = [*_target(kubectl, name), "--all-containers", "--prefix", f"--tail={tail}"]
     arguments += ["--follow"] * follow + ["--previous"] * previous
     command = kubectl.command("logs", *arguments)
     code = _emit_objects(command) if output is Output.JSON else subprocess.call(command)
     raise typer.Exit(ExitCode.CHECK_FAILED if code else ExitCode.GOOD)
+
+
+def _target(kubectl: "Kubectl", name: str) -> list[str]:
+    from plmkit.health import app_of
+
+    items = kubectl.get("deployments,statefulsets,jobs")
+    jobs = sorted(
+        (item for item in items if item["kind"] == "Job"),
+        key=lambda item: str(item["metadata"].get("creationTimestamp")),
+    )
+    owned = {
+        f"{item['kind'].lower()}/{item['metadata']['name']}"
+        for item in items
+        if item["kind"] != "Job"
+    }
+    found = resolve(name, owned | {f"job/{app_of(item)}" for item in jobs})
+    kind, _, app = found.partition("/")
+    if kind != "job":
+        return [found, "--all-pods"]
+    return [
+        _pod_of_job(kubectl, [item["metadata"]["name"] for item in jobs if app_of(item) == app])
+    ]
+
+
+def _pod_of_job(kubectl: "Kubectl", jobs: Sequence[str]) -> str:
+    """Of several Jobs, one for each image, the youngest pod is the one that people mean."""
+    from plmkit.health import JOB_LABEL, newest_pod_of_jobs
+    from plmkit.kubectl import NAMESPACE
+
+    pods = kubectl.get("pods", f"--selector={JOB_LABEL} in ({','.join(jobs)})")
+    newest = newest_pod_of_jobs(jobs, pods)
+    if newest is None:
+        # Kubernetes removes the pod of a Job that it has given up, and with it what it said.
+        raise KitError(
+            f"no pod of job {jobs[-1]} is left, and its log is gone",
+            f"kubectl delete job {jobs[-1]} -n {NAMESPACE}; plm up; meanwhile plm logs again",
+        )
+    return f"pod/{newest}"
 
 
 def _emit_objects(command: Sequence[str]) -> int:
@@ -78,10 +116,10 @@ def parsed(line: str) -> dict[str, str]:
 
 
 def resolve(name: str, owned: set[str]) -> str:
-    """The workload that a person means: a service or store by its name, else a mesh node. Raises KitError."""
+    """The workload that a person means: a service, store or job by its name, else a mesh node. Raises KitError."""
     folded = name.lower()
     for candidate in (folded, f"node-{folded}"):
-        for kind in ("deployment", "statefulset"):
+        for kind in ("deployment", "statefulset", "job"):
             if f"{kind}/{candidate}" in owned:
                 return f"{kind}/{candidate}"
     known = ", ".join(sorted(item.partition("/")[2].removeprefix("node-") for item in owned))

@@ -77,20 +77,22 @@ def _observe(context: str | None) -> "Health":
     from plmkit.kubectl import find_kubectl
 
     kubectl = find_kubectl(find_places(), context)
-    objects = kubectl.get("deployments,statefulsets,pods")
+    objects = kubectl.get("deployments,statefulsets,jobs,pods")
     try:
         nodes = kubectl.get("meshnodes.plm.dev")
     except KitError:
         # The kind comes with the operator: before the first `pulumi up` the cluster does not know it.
         nodes = []
-    pods = [item for item in objects if item["kind"] == "Pod"]
-    return read_health([item for item in objects if item["kind"] != "Pod"], pods, nodes)
+    pods, jobs = ([item for item in objects if item["kind"] == kind] for kind in ("Pod", "Job"))
+    workloads = [item for item in objects if item["kind"] not in {"Pod", "Job"}]
+    return read_health(workloads, pods, nodes, jobs)
 
 
 def _emit_without_cluster(trouble: KitError, daemons: dict[str, bool], output: Output) -> None:
     if output is Output.JSON:
-        found = {"cluster": "down", "daemons": daemons, "stores": [], "services": [], "nodes": []}
-        emit_json({**found, "troubles": [{"what": trouble.what, "cure": trouble.cure}]})
+        found: dict[str, list[str]] = {kind: [] for kind in ("stores", "services", "nodes", "jobs")}
+        troubles = [{"what": trouble.what, "cure": trouble.cure}]
+        emit_json({"cluster": "down", "daemons": daemons, **found, "troubles": troubles})
     else:
         emit(f"cluster   down: {trouble.what}{_dead(daemons)}\nnext      {trouble.cure}")
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from plmkit.health import read_health
+import pytest
+from plmkit.health import newest_pod_of_jobs, read_health
 
 
 def workload(kind: str, name: str, ready: int = 1, **labels: str) -> dict[str, Any]:
@@ -102,3 +103,82 @@ def test_mesh_nodes_speak_through_their_condition() -> None:
 def test_an_empty_cluster_says_what_to_do() -> None:
     [trouble] = read_health([], [], []).troubles
     assert trouble.cure == "plm up"
+
+
+def job(name: str, condition: str | None = None, **said: str) -> dict[str, Any]:
+    conditions = [{"type": condition, "status": "True", **said}] if condition else []
+    labels = {"app.kubernetes.io/name": name.partition("-")[0]}
+    return {
+        "kind": "Job",
+        "metadata": {"name": name, "labels": labels},
+        "status": {"conditions": conditions},
+    }
+
+
+def pod_of_job(name: str, of: str, created: str = "2026-01-01", **state: Any) -> dict[str, Any]:
+    made = pod(name, "migrate", ready=False, state=state)
+    made["metadata"] |= {
+        "labels": {"batch.kubernetes.io/job-name": of},
+        "creationTimestamp": created,
+    }
+    return made
+
+
+def test_a_failed_job_is_named_with_its_reason_and_its_log() -> None:
+    failed = job("migrate-1", "Failed", reason="BackoffLimitExceeded", message="gave up")
+    health = read_health([workload("Deployment", "gateway")], [], [], [failed])
+    [trouble] = health.troubles
+    assert trouble.what == "job migrate-1: BackoffLimitExceeded: gave up"
+    assert trouble.cure == "plm logs migrate"
+    assert [(found.app, found.is_done) for found in health.jobs] == [("migrate", False)]
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        ({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}, "CrashLoopBackOff: b"),
+        ({"terminated": {"exitCode": 1}}, "migrate ended with exit code 1"),
+    ],
+)
+def test_a_job_that_fails_again_and_again_is_told_before_kubernetes_gives_it_up(
+    state: dict[str, Any], why: str
+) -> None:
+    """By then `plm up` has long stopped waiting."""
+    own = pod_of_job("migrate-1-x", "migrate-1", **state)
+    [trouble] = read_health(
+        [workload("Deployment", "gateway")], [own], [], [job("migrate-1")]
+    ).troubles
+    assert trouble.what.startswith(f"job migrate-1: {why}")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"running": {}},
+        {"waiting": {"reason": "ContainerCreating"}},
+        {"terminated": {"exitCode": 0}},
+    ],
+)
+def test_a_job_at_work_is_no_trouble(state: dict[str, Any]) -> None:
+    own = pod_of_job("migrate-1-x", "migrate-1", **state)
+    other = pod_of_job("migrate-2-x", "migrate-2", waiting={"reason": "CrashLoopBackOff"})
+    at_work = [workload("Deployment", "gateway")], [own, other], [], [job("migrate-1")]
+    assert read_health(*at_work).troubles == ()
+
+
+def test_a_job_that_is_done_may_have_failed_before() -> None:
+    own = pod_of_job("migrate-1-x", "migrate-1", terminated={"exitCode": 1})
+    done = job("migrate-1", "Complete")
+    health = read_health([workload("Deployment", "gateway")], [own], [], [done])
+    assert health.troubles == ()
+    assert health.jobs[0].is_done
+
+
+def test_the_newest_pod_is_that_of_the_jobs_asked_for() -> None:
+    pods = [
+        pod_of_job("migrate-1-x", "migrate-1", created="2026-01-01T10:00:00Z"),
+        pod_of_job("migrate-2-y", "migrate-2", created="2026-01-02T09:00:00Z"),
+        pod_of_job("other-1-z", "other-1", created="2026-01-03T09:00:00Z"),
+    ]
+    assert newest_pod_of_jobs(["migrate-1", "migrate-2"], pods) == "migrate-2-y"
+    assert newest_pod_of_jobs(["migrate-3"], pods) is None

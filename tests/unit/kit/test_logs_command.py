@@ -7,13 +7,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.waiting import wait_until
 
 KUBECTL = """#!/bin/sh
 case "$*" in
+*" get pods "*) cat "$PLM_STATE_DIR/pods" ;;
 *" get "*) echo '{"items": [
+  {"kind": "Job", "metadata": {"name": "migrate-1", "labels": {"app.kubernetes.io/name": "migrate"}}},
+  {"kind": "Job", "metadata": {"name": "migrate-2", "labels": {"app.kubernetes.io/name": "migrate"}}},
   {"kind": "Deployment", "metadata": {"name": "gateway"}},
   {"kind": "StatefulSet", "metadata": {"name": "pg"}},
   {"kind": "Deployment", "metadata": {"name": "node-b"}}]}' ;;
@@ -63,14 +67,38 @@ def test_a_name_is_a_service_a_store_or_a_node(
     assert done.returncode == 0, done.stderr
     assert "Closed an attempt" in done.stdout
     asked = (tmp_path / "asked").read_text()
-    assert f" logs {target} " in asked
+    assert f" logs {target} --all-pods " in asked
     assert "--follow --previous" in asked
+
+
+def pod_of_job(name: str, of: str, created: str) -> dict[str, Any]:
+    labels = {"batch.kubernetes.io/job-name": of}
+    return {"metadata": {"name": name, "labels": labels, "creationTimestamp": created}}
+
+
+def test_of_a_job_the_newest_pod_is_meant(plm_logs: Plm, tmp_path: Path) -> None:
+    pods = [pod_of_job("migrate-2-y", "migrate-2", "2026-01-02T09:00:00Z")]
+    pods.append(pod_of_job("migrate-1-x", "migrate-1", "2026-01-01T10:00:00Z"))
+    (tmp_path / "pods").write_text(json.dumps({"items": pods}))
+    assert plm_logs("migrate").returncode == 0
+    assert " logs pod/migrate-2-y --all-containers " in (tmp_path / "asked").read_text()
+
+
+def test_a_job_whose_pods_are_gone_says_so_and_how_to_see_it_again(
+    plm_logs: Plm, tmp_path: Path
+) -> None:
+    (tmp_path / "pods").write_text('{"items": []}')
+    done = plm_logs("migrate")
+    assert done.returncode == 1
+    assert "no pod of job migrate-2 is left, and its log is gone" in done.stderr
+    assert "try: kubectl delete job migrate-2 -n plm; plm up;" in done.stderr
+    assert not (tmp_path / "asked").exists()
 
 
 def test_an_unknown_name_is_wrong_usage_and_the_known_ones_are_told(plm_logs: Plm) -> None:
     done = plm_logs("gatevay")
     assert done.returncode == 2
-    assert "there are: b, gateway, pg" in done.stderr
+    assert "there are: b, gateway, migrate, pg" in done.stderr
 
 
 def test_json_is_an_object_for_each_line(plm_logs: Plm) -> None:

@@ -30,6 +30,13 @@ CRASHING = {
         ]
     },
 }
+FAILED_JOB = {
+    "kind": "Job",
+    "metadata": {"name": "migrate-1f", "labels": {"app.kubernetes.io/name": "migrate"}},
+    "status": {
+        "conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]
+    },
+}
 # Answers from files; the mesh's kind is there when its file is.
 KUBECTL = """
 echo "$*" >> {folder}/asked
@@ -161,6 +168,20 @@ def test_troubles_end_with_one_and_each_has_its_next_command(kit: Kit) -> None:
         "plm logs gateway",
         "kubectl describe meshnode b -n plm, and plm logs b",
     ]
+
+
+def test_a_failed_job_is_wrong_though_all_that_serves_is_well(kit: Kit) -> None:
+    """A migration that failed: the services of before go on."""
+    start(kit)
+    answer(kit, GATEWAY, FAILED_JOB, nodes=[node("a")])
+    done = kit.call("status")
+    assert done.returncode == 1
+    assert done.stdout.endswith(
+        "wrong     job migrate-1f: BackoffLimitExceeded\n  next    plm logs migrate\n"
+    )
+    found = kit.json("status", exit_code=1)
+    assert [(job["name"], job["is_done"]) for job in found["jobs"]] == [("migrate-1f", False)]
+    assert ",jobs," in (kit.folder / "asked").read_text()
 
 
 def test_a_cluster_that_does_not_know_mesh_nodes_yet_has_none(kit: Kit) -> None:
