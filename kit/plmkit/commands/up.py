@@ -127,9 +127,12 @@ def _deploy(workspace: Workspace) -> None:
     from plmkit.stack import pulumi
 
     arguments = ["up", "--yes", "--skip-preview", "--suppress-outputs"]
-    if not is_interactive():
-        arguments += ["--non-interactive", "--color", "never", "--suppress-progress"]
-    if pulumi.show(workspace, arguments, to_stderr=True) != 0:
+    if is_interactive():
+        code = pulumi.show(workspace, arguments)
+    else:
+        quiet = ["--non-interactive", "--color", "never", "--suppress-progress"]
+        code = pulumi.run_quietly(workspace, [*arguments, *quiet])
+    if code != 0:
         raise KitError("pulumi up failed", "plm status; then plm up again")
 
 

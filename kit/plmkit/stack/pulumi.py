@@ -1,14 +1,19 @@
 """Runs the pulumi command in a workspace. Secrets go in by standard input, never as arguments."""
 
 import json
+import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from plmkit.console import ExitCode, KitError
+from plmkit.console import ExitCode, KitError, say
 from plmkit.stack.workspace import Workspace
+
+# `2 changes` is the sum of others.
+_COUNT = re.compile(r"\b\d+ (?!changes?\b)[a-z]+")
 
 
 def _find(workspace: Workspace) -> str:
@@ -41,16 +46,45 @@ def run(
     return done.stdout
 
 
-def show(workspace: Workspace, arguments: Sequence[str], *, to_stderr: bool) -> int:
-    """Run with its own display. Returns its exit code."""
+def show(workspace: Workspace, arguments: Sequence[str]) -> int:
+    """Run with its own display, on stderr: stdout is for data. Returns its exit code."""
+    return _deploy(workspace, arguments, output=2)
+
+
+def run_quietly(workspace: Workspace, arguments: Sequence[str]) -> int:
+    """Run without its display. Says in one line what was done, or all that it said where it failed."""
+    # A file, not a pipe: what was said until an interruption is there to be told.
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        done = 1
+        try:
+            done = _deploy(workspace, arguments, output=said.fileno())
+        finally:
+            said.seek(0)
+            text = said.read().strip()
+            if done == 0:
+                say(f"pulumi: {summary(text) or 'done'}")
+            elif text:
+                say(text)
+    return done
+
+
+def _deploy(workspace: Workspace, arguments: Sequence[str], *, output: int) -> int:
     done = subprocess.run(
         [_find(workspace), *arguments],
         cwd=workspace.places.checkout,
         env=workspace.environment(),
-        stdout=2 if to_stderr else None,
+        stdout=output,
+        stderr=output,
         check=False,
     )
     return done.returncode
+
+
+def summary(said: str) -> str:
+    """The counts under `Resources:`, which end what Pulumi says, such as `2 updated, 51 unchanged`."""
+    _, _, block = said.rpartition("\nResources:\n")
+    counts, _, _ = block.partition("\n\n")
+    return ", ".join(_COUNT.findall(counts))
 
 
 def outputs(workspace: Workspace) -> dict[str, Any]:

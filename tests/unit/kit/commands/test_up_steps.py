@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from plmkit import doctor, images, localcluster, tools
+from plmkit.commands import up
 from plmkit.console import KitError
 from plmkit.doctor import Finding
 from plmkit.images import Image
@@ -38,8 +39,7 @@ class Steps:
         self.done.append("set images")
         self.references = references
 
-    def deploy(self, _workspace: Workspace, arguments: list[str], *, to_stderr: bool) -> int:
-        assert to_stderr, "stdout is for data"
+    def deploy(self, _workspace: Workspace, arguments: list[str]) -> int:
         self.done.append("pulumi up")
         self.arguments = arguments
         return self.exit_code_of_pulumi
@@ -67,7 +67,8 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     monkeypatch.setattr(making, "init", made.note("stack"))
     monkeypatch.setattr(making, "set_images", made.set_images)
     monkeypatch.setattr(making, "configured", lambda _workspace, _name: "registry.example/plm")
-    monkeypatch.setattr(pulumi, "show", made.deploy)
+    monkeypatch.setattr(pulumi, "run_quietly", made.deploy)
+    monkeypatch.setattr(pulumi, "show", made.note("pulumi's own display", 0))
     return made
 
 
@@ -113,6 +114,14 @@ def test_it_ends_with_where_to_go_and_never_with_a_secret(steps: Steps, kit: Kit
         "stack",
         "pulumi up",
     ]
+
+
+def test_only_a_terminal_gets_pulumi_s_own_display(
+    steps: Steps, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(up, "is_interactive", lambda: True)
+    kit.call("up")
+    assert steps.done[-1] == "pulumi's own display"
 
 
 def test_a_foreign_cluster_gets_its_images_by_its_registry_and_ours_is_not_started(

@@ -1,0 +1,91 @@
+"""What Pulumi says without a terminal: one line when all went well, everything when not."""
+
+from pathlib import Path
+
+import pytest
+from plmkit.console import KitError
+from plmkit.stack import Workspace, pulumi
+from plmkit.state import Places
+from support.programs import put
+
+EVENTS = "".join(f" +  kubernetes:core/v1:Service service-{n} created (0.1s)\n" for n in range(150))
+MADE = f"Updating (tiny):\n{EVENTS}\nResources:\n    + 53 created\n\nDuration: 58s\n"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Whose pulumi says what lies in `said`, and a word on the other stream, and ends with what lies in `code`."""
+    script = f"cat {tmp_path}/said; echo oh >&2; exit $(cat {tmp_path}/code)"
+    put(tmp_path / "programs", "pulumi", script)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'programs'}:/usr/bin:/bin")
+    return Workspace(Places(tmp_path, tmp_path / "cache", tmp_path / "state"))
+
+
+def answer(workspace: Workspace, said: str, code: int) -> None:
+    (workspace.places.checkout / "said").write_text(said)
+    (workspace.places.checkout / "code").write_text(str(code))
+
+
+@pytest.mark.parametrize(
+    ("block", "counts"),
+    [
+        ("    + 53 created\n", "53 created"),
+        ("    53 unchanged\n", "53 unchanged"),
+        (
+            "    + 1 created\n    ~ 2 updated\n    +-1 replaced\n    4 changes. 49 unchanged\n",
+            "1 created, 2 updated, 1 replaced, 49 unchanged",
+        ),
+        ("    - 1 deleted\n    1 change. 52 unchanged\n", "1 deleted, 52 unchanged"),
+    ],
+)
+def test_the_summary_is_the_counts_of_resources(block: str, counts: str) -> None:
+    told = f"{EVENTS}\nResources:\n{block}\nDuration: 58s\n"
+    assert pulumi.summary(told) == counts
+    assert pulumi.summary(told.replace("\n\nDuration: 58s\n", "")) == counts
+
+
+def test_a_success_is_one_line(workspace: Workspace, capfd: pytest.CaptureFixture[str]) -> None:
+    answer(workspace, MADE, 0)
+    assert pulumi.run_quietly(workspace, ["up"]) == 0
+    assert capfd.readouterr() == ("", "pulumi: 53 created\n")
+    answer(workspace, "something else altogether", 0)
+    pulumi.run_quietly(workspace, ["up"])
+    assert capfd.readouterr() == ("", "pulumi: done\n")
+
+
+def test_of_a_failure_nothing_is_kept_back(
+    workspace: Workspace, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer(workspace, MADE, 255)
+    assert pulumi.run_quietly(workspace, ["up"]) == 255
+    assert capfd.readouterr() == ("", f"{MADE}oh\n")
+
+
+def test_what_was_said_until_an_interruption_is_told(
+    workspace: Workspace, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_workspace: Workspace, _arguments: list[str], *, output: int) -> int:
+        Path(f"/proc/self/fd/{output}").write_text("creating Postgres\n")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pulumi, "_deploy", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pulumi.run_quietly(workspace, ["up"])
+    assert capfd.readouterr() == ("", "creating Postgres\n")
+
+
+def test_a_missing_pulumi_is_told_once(
+    workspace: Workspace, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(KitError, match="pulumi is missing"):
+        pulumi.run_quietly(workspace, ["up"])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_its_own_display_never_goes_where_data_goes(
+    workspace: Workspace, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer(workspace, MADE, 0)
+    assert pulumi.show(workspace, ["up"]) == 0
+    assert capfd.readouterr() == ("", f"{MADE}oh\n")
