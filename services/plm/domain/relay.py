@@ -1,5 +1,6 @@
 """What a mesh node decides when it is asked to pass a payment on. Pure: the node's engine carries it out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from plm.domain import ids
@@ -101,6 +102,26 @@ def own_failure(task: ForwardTask, code: Code, detail: str) -> Outcome:
         return Outcome(error_code=code, error_detail=detail, failed_link=link)
     failed = hop.from_node if task.position and code not in _NO_FAULTS else ""
     return Outcome(error_code=code, error_detail=detail, failed_node=failed)
+
+
+def post_failure(task: ForwardTask, code: Code, detail: str) -> Outcome:
+    """The ledger did not post: at fault is the link that it names, wherever on the route, or nobody."""
+    is_a_links = code in _LINK_FAULTS or code is Code.AMOUNT_TOO_LARGE
+    named = named_links(task.hops, detail) if is_a_links else ()
+    link = named[0] if named else ("", "")
+    return Outcome(error_code=code, error_detail=detail, failed_link=link)
+
+
+def named_links(hops: Sequence[Hop], detail: str) -> tuple[tuple[str, str], ...]:
+    """Links of a route that a refusal of the ledger's names, by themselves or by one of their two accounts."""
+    words = {word.strip(",.:;'\"") for word in detail.split()}
+    found = []
+    for hop in hops:
+        near, far = hop.from_node, hop.to_node
+        names = {f"{near}-{far}", ids.link_account(near, far), ids.link_account(far, near)}
+        if names & words:
+            found.append((near, far))
+    return tuple(found)
 
 
 def next_failure(task: ForwardTask, code: Code, detail: str) -> Outcome:

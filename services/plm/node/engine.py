@@ -129,7 +129,7 @@ class Engine:
             try:
                 await self._ledger.post_attempt(task.payment_id, task.attempt, outcome.hold_ids)
             except PlmError as error:
-                outcome = relay.own_failure(task, error.code, error.detail)
+                outcome = relay.post_failure(task, error.code, error.detail)
             else:
                 return Outcome(hold_ids=outcome.hold_ids, posted=True)
         return await self._close(task, outcome)

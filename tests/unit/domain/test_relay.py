@@ -107,6 +107,35 @@ def test_the_sender_never_names_itself(code: Code) -> None:
     assert outcome.failed_node == ""
 
 
+@pytest.mark.parametrize(
+    ("detail", "links"),
+    [
+        ("account link/a/b is closed", (("a", "b"),)),
+        ("account link/d/b is closed", (("b", "d"),)),
+        ("link/d/b cannot hold more than 38 digits", (("b", "d"),)),
+        ("link b-d is not as quoted any more", (("b", "d"),)),
+        ("no account 'link/d/b'", (("b", "d"),)),
+        ("account link/x/y is closed", ()),
+        ("link bb-d is not as quoted any more", ()),
+        ("", ()),
+    ],
+)
+def test_a_refusal_names_a_link_or_an_account_of_it(
+    detail: str, links: tuple[tuple[str, str], ...]
+) -> None:
+    assert relay.named_links(HOPS, detail) == links
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_a_failed_post_blames_the_link_that_the_ledger_names_and_no_node(code: Code) -> None:
+    """The sender posts: it is not to blame for what is wrong with a hop further on."""
+    task = replace(TASK, position=0)
+    named = relay.post_failure(task, code, "account link/d/b is closed").failed_link
+    assert named == (("b", "d") if code in LINK_FAULTS | {Code.AMOUNT_TOO_LARGE} else ("", ""))
+    unnamed = relay.post_failure(task, code, "something is closed")
+    assert (unnamed.failed_link, unnamed.failed_node) == (("", ""), "")
+
+
 def test_a_silent_next_node_is_named() -> None:
     outcome = relay.next_failure(TASK, Code.NODE_UNREACHABLE, "no answer")
     assert (outcome.failed_node, outcome.error_detail) == ("d", "d: no answer")

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from plm.domain import deciding
+from plm.domain import deciding, relay
 from plm.domain.books import Books, Changes
 from plm.domain.deciding import Answer, Command
 from plm.domain.errors import Code, PlmError
 from plm.domain.mesh import LinkPolicy
+from plm.domain.money import MINOR_UNITS_MAX
 from plm.domain.orders import (
     CloseOrder,
     DisableOrder,
@@ -98,8 +99,19 @@ def test_a_hop_whose_far_account_is_closed_is_not_as_quoted() -> None:
     with pytest.raises(PlmError, match="link b-d") as caught:
         ask(books, OFFER)
     assert caught.value.code is Code.POLICY_CHANGED
+    assert relay.named_links(OFFER.hops, caught.value.detail) == (("b", "d"),)
     books.accounts["link/d/b"].closed = False
     ask(books, OFFER)
+
+
+def test_a_far_account_without_room_is_named() -> None:
+    books = founded()
+    ask(books, *demo_mesh.whole_payment("p")[:4])
+    books.accounts["link/d/b"].posted = MINOR_UNITS_MAX
+    with pytest.raises(PlmError) as caught:
+        ask(books, demo_mesh.post_order("p"))
+    assert caught.value.code is Code.AMOUNT_TOO_LARGE
+    assert relay.named_links(OFFER.hops, caught.value.detail) == (("b", "d"),)
 
 
 def test_a_post_names_all_holds_of_its_own_attempt() -> None:

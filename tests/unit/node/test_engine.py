@@ -157,6 +157,13 @@ def test_when_a_post_fails_the_ledger_is_asked_what_holds(
         assert (outcome.posted, outcome.closed, outcome.error_code) == (False, True, error.code)
 
 
+def test_a_post_that_fails_at_a_later_hop_does_not_blame_the_first() -> None:
+    """Else the route's good half would be left out, and the next attempt would meet the bad one again."""
+    closed = Refused(Code.ACCOUNT_CLOSED, "account link/d/b is closed")
+    outcome = forward(ScriptedLedger({"post": closed}), ScriptedPeers())
+    assert (outcome.closed, outcome.failed_link, outcome.failed_node) == (True, ("b", "d"), "")
+
+
 def test_an_attempt_that_it_cannot_close_is_left_to_the_gateway() -> None:
     ledger = ScriptedLedger({"post": SILENCE, "close": SILENCE})
     outcome = forward(ledger, ScriptedPeers())
