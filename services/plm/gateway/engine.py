@@ -7,13 +7,13 @@ sent again to any gateway, goes on from there.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from plm.domain import rerouting
+from plm.domain import relay, rerouting
 from plm.domain.errors import Code, Conflict, PlmError, Refused, Unavailable
 from plm.domain.orders import AttemptOrder, CloseOrder, PaymentOrder, RefuseOrder
 from plm.domain.payments import Attempt, AttemptState, Payment, PaymentState
@@ -76,6 +76,9 @@ class _Trip:
     gives_up_at: float
     ban: Ban = field(default_factory=Ban)
     ready_for: int = 1  # the attempt that may begin without a pause
+    # How sender or receiver failed: no route leads around them.
+    lost_end: Outcome | None = None
+    come_again_ms: int = _RETRY_AFTER_MS
 
     @property
     def left_ms(self) -> int:
@@ -169,20 +172,30 @@ class Payments:
             failed_node=failure.failed_node,
             reason=failure.error_detail,
         )
+        if failure.failed_node in (trip.order.from_node, trip.order.to_node):
+            trip.lost_end = failure
         known, trip.ban = trip.ban, rerouting.learn(trip.ban, failure, route.hops)
         if trip.ban != known and number < _PROMPT_ATTEMPTS_MAX:
             trip.ready_for = number + 1
 
     async def _choose(self, trip: _Trip) -> Route:
-        order = trip.order
+        order, lost = trip.order, trip.lost_end
         found = await self._quote(trip)
-        if not found:
+        if found:
+            return found[0]
+        if lost is not None:
+            is_busy = lost.error_code == Code.OVERLOADED
+            reason = lost.error_detail.removeprefix(f"{lost.failed_node}: ")
             raise Unavailable(
-                Code.NO_ROUTE,
-                f"no live route from {order.from_node} to {order.to_node} has room for this amount now",
-                retry_after_ms=_RETRY_AFTER_MS,
+                Code.OVERLOADED if is_busy else Code.NODE_UNREACHABLE,
+                f"{lost.failed_node} takes no part now: {reason}",
+                retry_after_ms=trip.come_again_ms,
             )
-        return found[0]
+        raise Unavailable(
+            Code.NO_ROUTE,
+            f"no live route from {order.from_node} to {order.to_node} has room for this amount now",
+            retry_after_ms=_RETRY_AFTER_MS,
+        )
 
     async def _quote(self, trip: _Trip) -> list[Route]:
         order = trip.order
@@ -209,8 +222,7 @@ class Payments:
                     Code.PAYMENT_IN_PROGRESS, "another gateway works on this payment"
                 ) from error
             if error.code is Code.POLICY_CHANGED:
-                await self._insist(trip, self._routes.refresh)
-                await asyncio.sleep(_PAUSE_S)
+                await self._look_again(trip, route, error.detail)
             return False
         except PlmError as error:
             if rerouting.is_definite(error.code):
@@ -219,6 +231,17 @@ class Payments:
             raise
         return True
 
+    async def _look_again(self, trip: _Trip, route: Route, refusal: str) -> None:
+        """The ledger does not take the route as quoted. What would be quoted the same again is left out."""
+        await self._insist(trip, self._routes.refresh)
+        edges = self._routes.quoter.graph.edges
+        policies = {edge.link.key: edge.link.policy for edge in edges}
+        quoted = {(hop.from_node, hop.to_node): hop.policy for hop in route.hops}
+        if all(policies.get(key) == policy for key, policy in quoted.items()):
+            named = relay.named_links(route.hops, refusal) or quoted
+            trip.ban = replace(trip.ban, links=trip.ban.links | set(named))
+        await asyncio.sleep(_PAUSE_S)
+
     async def _forward(self, trip: _Trip, number: int, route: Route) -> Outcome:
         budget_ms = min(ATTEMPT_TIMEOUT_MS, trip.left_ms)
         order = trip.order
@@ -226,6 +249,8 @@ class Payments:
         try:
             return await self._peers.forward(route.nodes[0], task, budget_ms / 1000)
         except PlmError as error:
+            if isinstance(error, Unavailable) and error.retry_after_ms:
+                trip.come_again_ms = error.retry_after_ms
             return rerouting.unreachable(route, error.code, error.detail)
 
     async def _close(self, trip: _Trip, number: int, outcome: Outcome) -> Attempt:

@@ -138,6 +138,19 @@ def test_a_fee_that_changed_under_the_quote_is_quoted_anew() -> None:
     assert payment.attempts[0].hops[0].amount == 1250
 
 
+def test_a_link_that_the_ledger_does_not_take_as_it_stands_is_left_out() -> None:
+    """Its far account is closed, which no snapshot shows: quoted anew it would be the same route for ever."""
+
+    async def story() -> tuple[Payment, list[str]]:
+        mesh = PaperMesh()
+        mesh.ledger.books.accounts["link/d/b"].closed = True
+        return await pay_over(mesh), mesh.ledger.calls
+
+    payment, calls = run(story())
+    assert states(payment) == [("acd", AttemptState.POSTED)]
+    assert calls.count("begin_attempt") == 2
+
+
 def test_a_client_that_goes_away_does_not_stop_its_payment() -> None:
     async def story() -> Payment:
         mesh = PaperMesh()

@@ -43,10 +43,35 @@ def test_a_first_node_that_is_silent_is_named_where_its_attempt_is_closed() -> N
     mesh.nodes["a"].kill()
     with pytest.raises(Unavailable) as caught:
         run(pay_over(mesh))
-    assert (caught.value.code, caught.value.effect_unknown) == (Code.NO_ROUTE, False)
+    error = caught.value
+    assert (error.code, error.effect_unknown) == (Code.NODE_UNREACHABLE, False)
+    assert error.detail == "a takes no part now: connection refused"
     [attempt] = mesh.ledger.payment("p").attempts
     assert (attempt.state, attempt.failed_node) == (AttemptState.CLOSED, "a")
     assert attempt.close_reason == "connection refused"
+
+
+def test_a_receiver_that_is_silent_is_named_and_not_a_want_of_room() -> None:
+    mesh = PaperMesh()
+    mesh.nodes["d"].kill()
+    with pytest.raises(Unavailable, match="d takes no part now: connection refused") as caught:
+        run(pay_over(mesh))
+    assert caught.value.code == Code.NODE_UNREACHABLE
+
+
+def test_a_first_node_that_is_overloaded_says_when_to_come_again() -> None:
+    class Busy:
+        async def forward(self, node_id: str, task: ForwardTask, timeout_s: float) -> Outcome:
+            raise Unavailable(Code.OVERLOADED, "the node's queue is full", retry_after_ms=4_000)
+
+    async def story() -> None:
+        payments, _ = await payments_over(PaperMesh(), Busy())
+        await payments.pay(payment_order("p"))
+
+    with pytest.raises(Unavailable) as caught:
+        run(story())
+    assert (caught.value.code, caught.value.retry_after_ms) == (Code.OVERLOADED, 4_000)
+    assert "a takes no part now" in caught.value.detail
 
 
 def test_two_gateways_with_the_same_payment_settle_it_once() -> None:
