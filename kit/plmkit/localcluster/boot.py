@@ -1,7 +1,7 @@
 """Carry out a start plan: write files, start daemons, apply manifests, wait. It decides nothing."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from plmkit.localcluster.rendering import OwnImages
 _DEBIAN_PLUGINS = Path("/usr/lib/cni")
 _ANSWER_WITHIN_S = 60.0
 _READY_WITHIN_S = 90.0
+_LINE_MAX = 300
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Equipment:
     daemons: tuple[Daemon, ...]
     config: Mapping[Path, str]
     images: OwnImages
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the daemons, in the order of their start."""
+        return tuple(daemon.name for daemon in self.daemons)
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -65,17 +71,23 @@ def carry_out(plan: StartPlan, layout: Layout, equipment: Equipment, api: Api) -
         _clear(layout)
     _write_files(layout, equipment, create_certificates=plan.create_certificates)
     _stop(layout, plan.stop)
-    launch = _Launcher(layout, equipment, controlgroups.create(), plan.launch)
+    watch = _Watch(layout, [name for name in equipment.names if name not in plan.launch])
+    launch = _Launcher(layout, equipment, controlgroups.create(), plan.launch, watch)
     with ThreadPoolExecutor(max_workers=1) as pool:
         launch(Stage.FOUNDATION)
-        importing = pool.submit(_provide_images, layout, equipment)
-        log = layout.log("kube-apiserver")
-        readiness.wait_for(api.is_ready, "the API server", f"cat {log}", timeout_s=_ANSWER_WITHIN_S)
-        _apply_manifests(layout, equipment, api)
+        importing = pool.submit(_provide_images, layout, equipment, watch)
+        readiness.wait_for(
+            api.is_ready,
+            "the API server",
+            f"cat {layout.log('kube-apiserver')}",
+            timeout_s=_ANSWER_WITHIN_S,
+            meanwhile=watch,
+        )
+        _apply_manifests(layout, equipment, api, watch)
         launch(Stage.ENFORCEMENT)
         importing.result()
         launch(Stage.CONTROL)
-    _wait_until_ready(layout, api)
+    _wait_until_ready(layout, api, watch)
     certificates.publish_admin_kubeconfig(layout)
 
 
@@ -125,6 +137,32 @@ def _stop(layout: Layout, names: tuple[str, ...]) -> None:
 
 
 @dataclass(frozen=True)
+class _Watch:
+    """Notices a daemon that has ended: nobody starts it again, so whoever waits for it waits in vain."""
+
+    layout: Layout
+    names: list[str]  # those that are to live by now
+
+    def __call__(self) -> None:
+        # In the order of their start: one that ends takes along those that need it.
+        for name in tuple(self.names):
+            record = processes.read_record(self.layout.record(name))
+            if record is None or not processes.is_alive(record):
+                log = self.layout.log(name)
+                raise KitError(
+                    f"{name} has ended: {_last_line(log)}", f"cat {log}; then plm up again"
+                )
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").split("\n")
+    except FileNotFoundError:
+        lines = []
+    return next((line[:_LINE_MAX] for line in reversed(lines) if line.strip()), "without a word")
+
+
+@dataclass(frozen=True)
 class _Launcher:
     """Starts those daemons of a stage that the plan names."""
 
@@ -132,11 +170,13 @@ class _Launcher:
     equipment: Equipment
     procs: Path
     names: tuple[str, ...]
+    watch: _Watch
 
     def __call__(self, stage: Stage) -> None:
         for daemon in self.equipment.daemons:
             if daemon.stage is stage and daemon.name in self.names:
                 processes.launch(self._request(daemon))
+                self.watch.names.append(daemon.name)
 
     def _request(self, daemon: Daemon) -> processes.Launch:
         return processes.Launch(
@@ -149,29 +189,30 @@ class _Launcher:
         )
 
 
-def _provide_images(layout: Layout, equipment: Equipment) -> None:
-    containers.wait_until_serving(layout, timeout_s=_ANSWER_WITHIN_S)
+def _provide_images(layout: Layout, equipment: Equipment, watch: _Watch) -> None:
+    containers.wait_until_serving(layout, timeout_s=_ANSWER_WITHIN_S, meanwhile=watch)
     containers.provide_own_images(layout, equipment.tools, equipment.images)
 
 
-def _apply_manifests(layout: Layout, equipment: Equipment, api: Api) -> None:
+def _apply_manifests(layout: Layout, equipment: Equipment, api: Api, watch: _Watch) -> None:
     for manifest in rendering.manifests(layout, equipment.images):
-        _apply_until_taken(api, manifest)
+        _apply_until_taken(api, manifest, watch)
 
 
-def _apply_until_taken(api: Api, manifest: Mapping[str, object]) -> None:
+def _apply_until_taken(api: Api, manifest: Mapping[str, object], watch: Callable[[], None]) -> None:
     # The first seconds of an API server: namespaces appear one after another.
     deadline = time.monotonic() + _ANSWER_WITHIN_S
     while True:
         try:
             return api.apply(manifest)
         except Unreachable as error:
+            watch()
             if time.monotonic() > deadline:
                 raise KitError(f"the API server refuses: {error}", "plm status") from error
             time.sleep(0.05)
 
 
-def _wait_until_ready(layout: Layout, api: Api) -> None:
+def _wait_until_ready(layout: Layout, api: Api, watch: _Watch) -> None:
     cure = f"cat {layout.log('kubelet')}"
     kubelet = processes.read_record(layout.record("kubelet"))
     since = processes.started_at(kubelet) if kubelet else time.time()
@@ -180,10 +221,12 @@ def _wait_until_ready(layout: Layout, api: Api) -> None:
         "the node to be ready",
         cure,
         timeout_s=_READY_WITHIN_S,
+        meanwhile=watch,
     )
     readiness.wait_for(
         lambda: readiness.are_pods_true(api, containers.running_ids(layout)),
         "DNS to be ready",
         cure,
         timeout_s=_READY_WITHIN_S,
+        meanwhile=watch,
     )

@@ -4,7 +4,7 @@ import hashlib
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,10 +133,11 @@ def provide_own_images(layout: Layout, tools: Path, images: OwnImages) -> None:
         archive.unlink()
 
 
-def wait_until_serving(layout: Layout, *, timeout_s: float) -> None:
-    """Return as soon as containerd answers."""
+def wait_until_serving(layout: Layout, *, timeout_s: float, meanwhile: Callable[[], None]) -> None:
+    """Return as soon as containerd answers. `meanwhile` is called until then, and raises where waiting is in vain."""
     deadline = time.monotonic() + timeout_s
     while not answers(layout):
+        meanwhile()
         if time.monotonic() > deadline:
             raise KitError("containerd does not answer", f"cat {layout.log('containerd')}")
         time.sleep(0.05)

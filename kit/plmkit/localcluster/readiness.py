@@ -13,10 +13,18 @@ _PODS_PATH = "/api/v1/pods"
 _NODE_PATH = f"/api/v1/nodes/{NODE_NAME}"
 
 
-def wait_for(condition: Callable[[], bool], what: str, cure: str, *, timeout_s: float) -> None:
-    """Return as soon as the condition holds."""
+def wait_for(
+    condition: Callable[[], bool],
+    what: str,
+    cure: str,
+    *,
+    timeout_s: float,
+    meanwhile: Callable[[], None],
+) -> None:
+    """Return as soon as the condition holds. `meanwhile` is called until then, and raises where waiting is in vain."""
     deadline = time.monotonic() + timeout_s
     while not condition():
+        meanwhile()
         if time.monotonic() > deadline:
             raise KitError(f"waited {timeout_s:.0f} s in vain for {what}", cure)
         time.sleep(0.05)

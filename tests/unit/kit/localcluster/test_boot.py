@@ -29,12 +29,21 @@ from plmkit.localcluster.rendering import OwnImages, config_files
 IMAGES = OwnImages("plm.local/pause:1", "plm.local/coredns:2")
 
 
+def record(path: Path, *, lives: bool) -> None:
+    """Of this very process, which lives, or of one from before the machine's last start."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    boot_id = processes.boot_id() if lives else "the boot before"
+    path.write_text(f"{boot_id}\nf1\n{Path('/proc/self/stat').read_text()}")
+
+
 class Steps:
     """What was done, in order; stands in for all that would touch the machine."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
         self.recorded: list[Ownership] = []
+        self.looks = False  # at the daemons, while it waits
+        self.dying: tuple[str, ...] = ()
 
     def note(self, text: str, answer: Any = None) -> Callable[..., Any]:
         def take(*_arguments: Any, **_named: Any) -> Any:
@@ -44,10 +53,24 @@ class Steps:
         return take
 
     def launch(self, daemon: processes.Launch) -> None:
-        self.done.append(f"launch {daemon.record.stem}")
+        name = daemon.record.stem
+        self.done.append(f"launch {name}")
+        record(daemon.record, lives=name not in self.dying)
+        if name in self.dying:
+            daemon.log.write_text(f"{name} begins\n{name}: no space left\n\n")
 
-    def wait_for(self, _condition: Any, what: str, _cure: str, *, timeout_s: float) -> None:
+    def wait_for(
+        self,
+        _condition: Any,
+        what: str,
+        _cure: str,
+        *,
+        timeout_s: float,
+        meanwhile: Callable[[], None],
+    ) -> None:
         self.done.append(f"wait for {what}")
+        if self.looks:
+            meanwhile()
 
     def apply(self) -> None:
         if self.done[-1] != "apply":
@@ -146,6 +169,36 @@ def test_no_pod_starts_where_the_cluster_s_own_images_could_not_be_had(
     assert steps.done[-1] == "launch plm-netpol"
 
 
+def test_a_daemon_that_ends_is_named_at_once_with_what_it_said_last(
+    steps: Steps, layout: Layout, equipment: Equipment
+) -> None:
+    """etcd, not the API server that waits for it and ends too."""
+    steps.looks, steps.dying = True, ("etcd", "kube-apiserver")
+    with pytest.raises(KitError, match=r"^etcd has ended: etcd: no space left$") as failed:
+        carry_out(plan(equipment), layout, equipment)
+    assert failed.value.cure == f"cat {layout.log('etcd')}; then plm up again"
+    assert steps.done[-1] == "wait for the API server"
+
+
+@pytest.mark.parametrize("looked_for", ["kubelet", "etcd"])
+def test_what_ran_before_is_looked_at_like_what_was_started(
+    steps: Steps, layout: Layout, equipment: Equipment, looked_for: str
+) -> None:
+    for name in equipment.names:
+        record(layout.record(name), lives=name != looked_for)
+    steps.looks, steps.dying = True, ("kubelet",) if looked_for == "kubelet" else ()
+    with pytest.raises(KitError, match=f"^{looked_for} has ended"):
+        carry_out(plan(equipment, clear=False, launch=("kubelet",)), layout, equipment)
+
+
+def test_no_daemon_is_missed_before_its_turn(
+    steps: Steps, layout: Layout, equipment: Equipment
+) -> None:
+    steps.looks = True
+    carry_out(plan(equipment), layout, equipment)
+    assert steps.done[-1] == "kubeconfig"
+
+
 def test_only_what_the_plan_names_is_started(
     steps: Steps, layout: Layout, equipment: Equipment
 ) -> None:
@@ -221,6 +274,11 @@ def test_missing_tools_are_named_before_anything_is_done(layout: Layout, tmp_pat
 def test_a_manifest_is_offered_until_the_young_api_server_takes_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    looks: list[str] = []
+
+    def look() -> None:
+        looks.append("at the daemons")
+
     answers = iter([Unreachable("namespace kube-system not found"), None])
 
     def apply(_api: Any, _manifest: Any) -> None:
@@ -230,10 +288,11 @@ def test_a_manifest_is_offered_until_the_young_api_server_takes_it(
 
     monkeypatch.setattr(Api, "apply", apply)
     access = Api(Path(), Path(), Path())
-    boot._apply_until_taken(access, {})
+    boot._apply_until_taken(access, {}, look)
     assert list(answers) == []
+    assert looks == ["at the daemons"]
 
     monkeypatch.setattr(boot, "_ANSWER_WITHIN_S", -1.0)
     answers = iter([Unreachable("503 etcd is gone")])
     with pytest.raises(KitError, match="refuses: 503 etcd is gone"):
-        boot._apply_until_taken(access, {})
+        boot._apply_until_taken(access, {}, look)

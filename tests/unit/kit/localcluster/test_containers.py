@@ -107,8 +107,17 @@ def test_a_containerd_that_hangs_is_as_good_as_none(
     put(layout.state / "programs", "ctr", "exec sleep 60")
     assert not containers.answers(layout)
     with pytest.raises(KitError, match="containerd does not answer") as failed:
-        containers.wait_until_serving(layout, timeout_s=0.1)
+        containers.wait_until_serving(layout, timeout_s=0.1, meanwhile=lambda: None)
     assert failed.value.cure == f"cat {layout.log('containerd')}"
+
+
+def test_nobody_waits_for_a_containerd_that_has_ended(layout: Layout) -> None:
+    def end() -> None:
+        raise KitError("containerd has ended", "cat log")
+
+    layout.containerd_socket.unlink()
+    with pytest.raises(KitError, match="has ended"):
+        containers.wait_until_serving(layout, timeout_s=2, meanwhile=end)
 
 
 def test_ctr_s_own_words_are_passed_on(layout: Layout) -> None:

@@ -50,9 +50,15 @@ def test_dns_is_served_by_a_running_container() -> None:
 
 def test_waiting_in_vain_says_for_what_and_where_to_look() -> None:
     answers = iter([False, False, True])
-    readiness.wait_for(lambda: next(answers), "the node", "cat log", timeout_s=10)
+    looks: list[str] = []
+
+    def look() -> None:
+        looks.append("at the daemons")
+
+    readiness.wait_for(lambda: next(answers), "the node", "cat log", timeout_s=10, meanwhile=look)
+    assert looks == ["at the daemons"] * 2
     with pytest.raises(KitError, match=r"waited 0 s in vain for the node") as failed:
-        readiness.wait_for(lambda: False, "the node", "cat log", timeout_s=0)
+        readiness.wait_for(lambda: False, "the node", "cat log", timeout_s=0, meanwhile=look)
     assert failed.value.cure == "cat log"
 
 
