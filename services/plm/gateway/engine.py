@@ -136,11 +136,11 @@ class Payments:
                 return await self._read(trip)
         number = len(payment.attempts) + 1
         await self._pause(trip, number)
+        route = await self._choose(trip)
         if trip.left_ms < _ATTEMPT_MS_MIN:
             raise Unavailable(
                 Code.DEADLINE_EXCEEDED, "no attempt came through", retry_after_ms=_RETRY_AFTER_MS
             )
-        route = await self._choose(trip)
         if not await self._begin(trip, number, route):
             return await self._read(trip)
         outcome = await self._forward(trip, number, route)

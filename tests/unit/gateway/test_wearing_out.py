@@ -6,13 +6,14 @@ from typing import Any, TypeVar
 
 import pytest
 from plm.domain.errors import Code, PlmError, Unavailable
-from plm.domain.orders import CloseOrder
+from plm.domain.orders import CloseOrder, DisableOrder, PaymentOrder
 from plm.domain.payments import Payment, PaymentState
 from plm.domain.relay import ForwardTask, Outcome
 from plm.gateway import engine
 from plm.node import engine as node_engine
 from support import demo_mesh, virtual_time
 from support.demo_mesh import payment_order
+from support.paper_books import Fault
 from support.paper_gateway import pay_over, payments_over
 from support.paper_mesh import PaperMesh
 
@@ -81,6 +82,32 @@ def test_a_sender_that_is_dead_for_a_minute_wears_no_payment_out() -> None:
         return await pay_over(mesh)
 
     assert run(story()).state is PaymentState.SETTLED
+
+
+def test_time_that_runs_out_while_a_route_is_looked_for_refuses_nothing() -> None:
+    """An attempt without time is an invalid request: the ledger must not be asked for one."""
+    slow_s = {"begin_payment": 14, "snapshot": 2}
+
+    async def story() -> PaperMesh:
+        mesh = PaperMesh()
+        payments, graph = await payments_over(mesh)
+        mesh.ledger.decide(DisableOrder("b"))
+        await graph.refresh()
+        mesh.ledger.decide(demo_mesh.node_order("b", 2))  # which the gateway has not heard of yet
+
+        async def weather(_caller: str, method: str) -> Fault:
+            await asyncio.sleep(slow_s.get(method, 0))
+            return Fault.NONE
+
+        mesh.ledger.weather = weather
+        with pytest.raises(Unavailable) as caught:
+            await payments.pay(PaymentOrder("p", "client", demo_mesh.BODY, "a", "b", 10, "USD"))
+        assert caught.value.code is Code.DEADLINE_EXCEEDED
+        return mesh
+
+    mesh = run(story())
+    assert mesh.ledger.payment("p").state is PaymentState.OPEN
+    assert "begin_attempt" not in mesh.ledger.calls
 
 
 def test_a_payment_whose_attempts_are_used_up_says_so_for_good() -> None:
