@@ -37,7 +37,10 @@ _Kind = TypeVar("_Kind", Payment, Attempt, Transfer, Node, Link)
 
 
 class LedgerServer(LedgerServicer):
-    """One method per call. Errors are raised as PlmError; the transport turns them into statuses."""
+    """One method per call. Errors are raised as PlmError; the transport turns them into statuses.
+
+    Who calls is asked first: once a method has waited, its caller may have hung up and the context be freed.
+    """
 
     def __init__(self, writer: Writer, reader: Reader, auditor: Auditor) -> None:
         self._writer = writer
@@ -116,22 +119,21 @@ class LedgerServer(LedgerServicer):
         return codec.attempt_to_wire(await self._decide(order, Attempt))
 
     async def Hold(self, request: pb.HoldRequest, context: Context) -> pb.HoldReply:
-        owner = _node(context)
+        owner = _node(peer_identity(context))
         order = HoldOrder(request.payment_id, request.attempt, request.hop, owner)
         attempt = await self._decide(order, Attempt)
         hold_id = ids.hold_id(request.payment_id, request.attempt, request.hop)
         return pb.HoldReply(hold_id=hold_id, deadline_ms=attempt.deadline_ms)
 
     async def PostAttempt(self, request: pb.PostAttemptRequest, context: Context) -> pb.Attempt:
-        order = PostOrder(
-            request.payment_id, request.attempt, tuple(request.hold_ids), _node(context)
-        )
+        owner = _node(peer_identity(context))
+        order = PostOrder(request.payment_id, request.attempt, tuple(request.hold_ids), owner)
         return codec.attempt_to_wire(await self._decide(order, Attempt))
 
     async def CloseAttempt(self, request: pb.CloseAttemptRequest, context: Context) -> pb.Attempt:
         identity = peer_identity(context)
         if identity != GATEWAY:
-            await self._check_on_route(request.payment_id, request.attempt, _node(context))
+            await self._check_on_route(request.payment_id, request.attempt, _node(identity))
         # A long story is cut, not refused: the holds must go back.
         reason = request.reason[:NOTE_CHARS_MAX]
         order = CloseOrder(request.payment_id, request.attempt, reason, request.failed_node)
@@ -157,7 +159,7 @@ class LedgerServer(LedgerServicer):
         identity = peer_identity(context)
         payment = await self._reader.payment(request.payment_id)
         if identity != GATEWAY:
-            node_id = _node(context)
+            node_id = _node(identity)
             if node_id not in {payment.order.from_node, payment.order.to_node}:
                 raise Refused(Code.NOT_OWNER, f"{node_id} has no part in this payment")
         return codec.payment_to_wire(payment)
@@ -205,8 +207,8 @@ class LedgerServer(LedgerServicer):
         return _verdict_to_wire(await self._auditor.verify())
 
 
-def _node(context: Context) -> str:
-    node_id = node_of(peer_identity(context))
+def _node(identity: str) -> str:
+    node_id = node_of(identity)
     if not node_id:
         raise Refused(Code.FORBIDDEN, "only a mesh node may call this")
     return node_id
