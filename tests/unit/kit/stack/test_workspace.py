@@ -132,6 +132,6 @@ def test_a_display_s_exit_code_is_pulumi_s(
     paper = put_pulumi(tmp_path / "pulumi")
     for name, value in paper.variables.items():
         monkeypatch.setenv(name, value)
-    assert pulumi.show(workspace, ["up", "--yes"], to_stderr=True) == 0
+    assert pulumi.show(workspace, ["up", "--yes"]) == 0
     paper.refuse("up --yes")
-    assert pulumi.show(workspace, ["up", "--yes"], to_stderr=True) == 1
+    assert pulumi.show(workspace, ["up", "--yes"]) == 1
