@@ -12,7 +12,7 @@ from support.programs import put
 # Every call is appended to `asked`. A call that holds the text in `refused` fails.
 # An image is {"layers": [text, …]}; the layer that a build adds is what its Containerfile and `content` hold.
 _PROGRAM = """
-import hashlib, json, os, sys
+import json, os, sys
 from pathlib import Path
 
 folder = Path(os.environ["PAPER_BUILDER"])
@@ -32,6 +32,7 @@ def option(start):
     return [word.removeprefix(start) for word in words if word.startswith(start)]
 
 def put_blob(layout, content):
+    import hashlib  # few calls need it, and each is a process of its own
     digest = hashlib.sha256(content).hexdigest()
     blobs = layout / "blobs" / "sha256"
     blobs.mkdir(parents=True, exist_ok=True)

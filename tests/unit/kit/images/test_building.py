@@ -1,6 +1,6 @@
 """Images are built when something in them has changed, in order, once; and reach the cluster layer by layer."""
 
-import json
+import shutil
 import tarfile
 import threading
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from plmkit import images
 from plmkit.console import KitError
-from plmkit.images import base, building, recipes
+from plmkit.images import Image, base, building, recipes
 from plmkit.images.layout import Layout
 from plmkit.localcluster import LocalCluster
 from plmkit.state import Places
@@ -29,8 +29,12 @@ def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PaperBuilder:
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
+    return furnish(tmp_path)
+
+
+def furnish(folder: Path) -> Places:
     """A checkout with one file per source, and built tools."""
-    made = Places(tmp_path / "checkout", tmp_path / "cache", tmp_path / "state")
+    made = Places(folder / "checkout", folder / "cache", folder / "state")
     tools = made.cache / "tools" / "bin"
     tools.mkdir(parents=True)
     for recipe in recipes.RECIPES:
@@ -42,6 +46,27 @@ def places(tmp_path: Path) -> Places:
         for tool in recipe.tools:
             (tools / tool).write_text(tool)
     return made
+
+
+@pytest.fixture(scope="module")
+def first_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which all was built, for those tests that go on from there: each build is dozens of processes."""
+    folder = tmp_path_factory.mktemp("first-build")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in put_builder(folder / "builder").variables.items():
+            patch.setenv(name, value)
+        images.ensure(furnish(folder))
+    return folder
+
+
+@pytest.fixture
+def built(builder: PaperBuilder, places: Places, first_build: Path) -> dict[str, Image]:
+    """All images, of an earlier run."""
+    shutil.copytree(first_build / "builder" / "storage", builder.folder / "storage")
+    shutil.copytree(first_build / "cache" / "images", places.cache / "images")
+    found = images.ensure(places)
+    assert builder.asked == [], "what lies elsewhere was built anew"
+    return found
 
 
 class PaperCluster(LocalCluster):
@@ -81,18 +106,17 @@ def test_from_nothing_all_are_built_what_others_stand_on_first(
     assert references == {name: image.reference for name, image in built.items()}
 
 
-def test_again_nothing_is_asked_of_anyone(builder: PaperBuilder, places: Places) -> None:
-    first = images.ensure(places)
-    builder.forget()
-    assert images.ensure(places) == first
+def test_again_nothing_is_asked_of_anyone(
+    builder: PaperBuilder, places: Places, built: dict[str, Image]
+) -> None:
+    assert images.ensure(places) == built
     assert builder.asked == []
 
 
 def test_only_what_changed_is_built_and_older_content_is_forgotten(
-    builder: PaperBuilder, places: Places
+    builder: PaperBuilder, places: Places, built: dict[str, Image]
 ) -> None:
-    first = images.ensure(places)
-    builder.forget()
+    first = built
     edit(places, "images/services/Containerfile")
     second = images.ensure(places)
     assert builder.built == ["services"]
@@ -102,13 +126,10 @@ def test_only_what_changed_is_built_and_older_content_is_forgotten(
     assert second["services"].digest.removeprefix("sha256:") in kept
 
 
-def test_a_tool_goes_into_its_image_as_a_file_that_can_be_run(
-    builder: PaperBuilder, places: Places
-) -> None:
-    images.ensure(places)
+def test_a_tool_goes_into_its_image_as_a_file_that_can_be_run(first_build: Path) -> None:
     contexts = {
         words[words.index("--tag") + 1]: word
-        for words in builder.asked
+        for words in PaperBuilder(first_build / "builder").asked
         if words[1] == "bud"
         for word in words
         if word.startswith("--build-context=")
@@ -141,10 +162,11 @@ def test_a_step_that_fails_leaves_the_next_run_to_go_on(
 
 
 def test_what_was_built_on_yesterday_s_base_is_built_anew(
-    builder: PaperBuilder, places: Places, monkeypatch: pytest.MonkeyPatch
+    builder: PaperBuilder,
+    places: Places,
+    built: dict[str, Image],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    images.ensure(places)
-    builder.forget()
     monkeypatch.setattr(base, "content_key", lambda: "another")
     images.ensure(places)
     assert builder.built[0] == "python"
@@ -161,10 +183,9 @@ def test_a_record_that_cannot_be_read_is_none(builder: PaperBuilder, places: Pla
 
 
 def test_parts_of_the_cache_may_be_removed_on_their_own(
-    builder: PaperBuilder, places: Places
+    builder: PaperBuilder, places: Places, built: dict[str, Image]
 ) -> None:
     """The cache may be deleted at any time; nobody says that it is deleted whole."""
-    images.ensure(places)
     layout = places.cache / "images" / "layout"
     layout.rename(layout.with_name("gone"))
     assert all(Layout(layout).descriptor(f"plm.local/{name}") for name in images.ensure(places))
@@ -192,9 +213,8 @@ def test_two_at_once_build_once(builder: PaperBuilder, places: Places) -> None:
 
 
 def test_a_cluster_gets_what_it_lacks_and_no_layer_twice(
-    builder: PaperBuilder, places: Places
+    places: Places, built: dict[str, Image]
 ) -> None:
-    built = images.ensure(places)
     layout = Layout(places.cache / "images" / "layout")
     shared, *_ = layout.layers(built["services"].digest)
     cluster = PaperCluster(names=[built["nats"].reference], layers=[shared])
@@ -209,8 +229,7 @@ def test_a_cluster_gets_what_it_lacks_and_no_layer_twice(
     assert full.imported == []
 
 
-def test_a_saved_file_costs_one_layer(builder: PaperBuilder, places: Places) -> None:
-    built = images.ensure(places)
+def test_a_saved_file_costs_one_layer(places: Places, built: dict[str, Image]) -> None:
     layout = Layout(places.cache / "images" / "layout")
     known = [layer for image in built.values() for layer in layout.layers(image.digest)]
     names = [image.reference for image in built.values()]
@@ -225,10 +244,8 @@ def test_a_saved_file_costs_one_layer(builder: PaperBuilder, places: Places) -> 
 
 
 def test_a_registry_gets_them_under_their_keys_and_we_name_them_by_digest(
-    builder: PaperBuilder, places: Places
+    builder: PaperBuilder, places: Places, built: dict[str, Image]
 ) -> None:
-    built = images.ensure(places)
-    builder.forget()
     references = images.push(places, "registry.example/plm/", built)
     assert references == {
         name: f"registry.example/plm/{name}@{image.digest}" for name, image in built.items()
@@ -239,7 +256,6 @@ def test_a_registry_gets_them_under_their_keys_and_we_name_them_by_digest(
     ]
 
 
-def test_a_reference_without_a_digest_is_a_name(builder: PaperBuilder, places: Places) -> None:
-    image = images.ensure(places)["nats"]
+def test_a_reference_without_a_digest_is_a_name() -> None:
+    image = Image("nats", "key", "sha256:01", 0.2)
     assert replace(image, digest="").reference == "plm.local/nats"
-    assert json.loads(json.dumps(image.seconds)) >= 0
