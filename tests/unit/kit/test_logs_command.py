@@ -24,7 +24,7 @@ case "$*" in
 *) echo "$*" > "$PLM_STATE_DIR/asked"
    echo '[pod/gateway-1/gateway] {"message": "Closed an attempt"}'
    echo '[pod/gateway-2/gateway] a line] with / and ['
-   case "$*" in *--tail=7*) echo $$ > "$PLM_STATE_DIR/pid"; exec sleep 1000 ;; esac
+   case "$*" in *--tail=7*) echo $$ > "$PLM_STATE_DIR/pid"; exec sleep 60 ;; esac
    exit "${LOGS_EXIT:-0}" ;;
 esac
 """
@@ -123,16 +123,21 @@ def test_a_kubectl_that_fails_is_a_failed_check(plm_logs: Plm, output: str) -> N
 def test_whoever_stops_following_leaves_no_kubectl_behind(
     environment: Mapping[str, str], tmp_path: Path, output: str
 ) -> None:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "plmkit", "logs", "gateway", "-f", "--tail", "7", "-o", output],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    pid = tmp_path / "pid"
-    wait_until(lambda: pid.exists() and pid.read_text().endswith("\n"), 30, "kubectl follows")
-    process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=30)
+    ) as process:
+        try:
+            pid = tmp_path / "pid"
+            wait_until(
+                lambda: pid.exists() and pid.read_text().endswith("\n"), 30, "kubectl follows"
+            )
+            process.send_signal(signal.SIGTERM)
+            said, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert len(said.splitlines()) == 2
     wait_until(lambda: not Path("/proc", pid.read_text().strip()).exists(), 10, "kubectl ended")

@@ -16,6 +16,9 @@ from plmkit.localcluster.processes import Launch, ProcessRecord
 from support.waiting import wait_until
 
 SOON_S = 10.0
+# A daemon outlives whoever started it, by design; this one looks whether the tests are still there. So none is left
+# when they are interrupted, or killed, before the fixture has ended it.
+LOOP = f"while kill -0 {os.getpid()}; do sleep 0.05; done"
 STAT = "{pid} (a) b (c) {state} 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 {ticks} 20 21"
 
 
@@ -221,7 +224,7 @@ def test_a_stranger_whose_name_is_no_text_is_looked_at_all_the_same(tmp_path: Pa
 def test_stop_asks_first(stage: Stage) -> None:
     goodbye = stage.folder / "goodbye"
     ready = stage.folder / "ready"
-    script = f"trap 'echo bye > {goodbye}; exit' TERM; touch {ready}; while :; do sleep 0.05; done"
+    script = f"trap 'echo bye > {goodbye}; exit' TERM; touch {ready}; {LOOP}"
     record = stage.launch("sh", "-c", script)
     wait_until(ready.exists, SOON_S, "it listens")
     processes.stop([record], patience_s=SOON_S)
@@ -231,10 +234,34 @@ def test_stop_asks_first(stage: Stage) -> None:
 
 def test_stop_kills_what_does_not_listen(stage: Stage) -> None:
     ready = stage.folder / "ready"
-    record = stage.launch("sh", "-c", f"trap '' TERM; touch {ready}; while :; do sleep 0.05; done")
+    record = stage.launch("sh", "-c", f"trap '' TERM; touch {ready}; {LOOP}")
     wait_until(ready.exists, SOON_S, "it is deaf")
     processes.stop([record], patience_s=0.3)
     wait_until(lambda: not processes.is_alive(record), SOON_S, "it was killed")
+
+
+def test_no_daemon_of_these_tests_outlives_them(tmp_path: Path) -> None:
+    """Whatever becomes of them: here, SIGKILL, after which no fixture ends anything."""
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom test_processes import LOOP, Stage\n"
+        "record = Stage(Path(sys.argv[1])).launch('sh', '-c', f\"trap '' TERM; {LOOP}\")\n"
+        "print(record.pid, flush=True)\nsys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as tests:
+        assert tests.stdout is not None
+        left = record_of(int(tests.stdout.readline()))
+        assert processes.is_alive(left)
+        tests.kill()
+    try:
+        wait_until(lambda: not processes.is_alive(left), SOON_S, "it sees that nobody is there")
+    finally:
+        processes.stop([left], patience_s=0.1)
 
 
 def test_stop_and_kill_take_what_is_gone_for_done(sleeper: subprocess.Popen[bytes]) -> None:
