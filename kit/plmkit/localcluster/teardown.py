@@ -1,11 +1,14 @@
 """Going down: end processes, free mounts, network, control groups and settings. Works on any remains, also on none."""
 
+import errno
+import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from plmkit.localcluster.layout import CNI_NETWORK, Layout
 
 _DAEMON_PATIENCE_S = 2.0
 _CONTAINER_PATIENCE_S = 2.0
+_ANSWER_WITHIN_S = 1.0
 # Those that would start again what is being stopped go first; containerd goes last, it ends the containers.
 _CONTROLLERS = (
     "plm-localpath",
@@ -25,7 +29,7 @@ _CONTROLLERS = (
 )
 _FOUNDATION = ("plm-netpol", "kube-apiserver", "etcd", "containerd")
 # What containerd, the kubelet and the bridge plugin leave outside of the folders they were given. Removed when empty.
-_STRAY_FILES = ("/var/lib/kubelet/device-plugins/kubelet.sock",)
+_KUBELET_SOCKET = Path("/var/lib/kubelet/device-plugins/kubelet.sock")
 _STRAY_FOLDERS = (
     "/run/containerd/s",
     "/run/containerd",
@@ -39,6 +43,8 @@ _MOUNTS = Path("/proc/self/mounts")
 _NAMESPACES = Path("/run/netns")
 _CONTAINER_LOGS = Path("/var/log/containers")
 _PLUGIN_RESULTS = Path("/var/lib/cni/results")
+_PROC = Path("/proc")
+_LOOPBACK = "cni-loopback"
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -93,12 +99,44 @@ def _wait_until_gone(patience_s: float) -> None:
         time.sleep(0.02)
 
 
-def mount_points(mounts: str, layout: Layout) -> list[str]:
+def mount_points(mounts: str, layout: Layout, foreign: Collection[str]) -> list[str]:
     """Our mount points in a mount table, the innermost first: all under the state folder, and the pods' namespaces."""
     # The table writes spaces and the like as octal numbers, and everything else as it is.
     points = [_OCTAL.sub(_character, line.split(" ")[1]) for line in mounts.splitlines()]
     prefixes = (f"{layout.cluster}/", "/run/netns/cni-", "/var/run/netns/cni-")
-    return [point for point in reversed(points) if point.startswith(prefixes)]
+    theirs = {f"{folder}/{name}" for folder in ("/run/netns", "/var/run/netns") for name in foreign}
+    return [
+        point for point in reversed(points) if point.startswith(prefixes) and point not in theirs
+    ]
+
+
+def foreign_namespaces() -> set[str]:
+    """Pods' namespaces of another runtime on this machine, by name. To be asked when none of our processes is left.
+
+    Every containerd names them alike. Ours cannot be listed: of a start that was killed there may be one that no
+    file tells of. So theirs are: those in which a process lives, and those of which another network has a result.
+    """
+    living = set[int]()
+    for process in _PROC.glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            living.add((process / "ns" / "net").stat().st_ino)
+    named = {name for file in _foreign_results() for name in namespaces_in(file.read_text())}
+    used = {file.name for file in _NAMESPACES.glob("cni-*") if file.stat().st_ino in living}
+    return named | used
+
+
+def _foreign_results() -> list[Path]:
+    ours = (f"{CNI_NETWORK}-", f"{_LOOPBACK}-")
+    return [file for file in _PLUGIN_RESULTS.glob("*") if not file.name.startswith(ours)]
+
+
+def namespaces_in(result: str) -> set[str]:
+    """Names of the namespaces that a network plugins' result tells of; none where it cannot be read."""
+    try:
+        interfaces = json.loads(result)["result"]["interfaces"]
+        return {Path(interface.get("sandbox", "")).name for interface in interfaces} - {""}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return set()
 
 
 def _character(octal: re.Match[str]) -> str:
@@ -106,23 +144,34 @@ def _character(octal: re.Match[str]) -> str:
 
 
 def _unmount(layout: Layout) -> None:
-    for point in mount_points(_MOUNTS.read_text(), layout):
+    foreign = foreign_namespaces()
+    for point in mount_points(_MOUNTS.read_text(), layout, foreign):
         done = subprocess.run(["umount", point], check=False, capture_output=True, text=True)
         if done.returncode != 0 and "not mounted" not in done.stderr:
             raise KitError(f"umount {point}: {done.stderr.strip()}", f"fuser -vm {point}")
     for file in _NAMESPACES.glob("cni-*"):
-        file.unlink()
+        if file.name not in foreign:
+            file.unlink()
 
 
 def _remove_strays(layout: Layout) -> None:
-    for file in (*_STRAY_FILES, *_shim_sockets(layout), *_plugin_results()):
+    for file in (*_shim_sockets(layout), *_plugin_results()):
         Path(file).unlink(missing_ok=True)
+    # Ours has ended: who listens is another kubelet.
+    if not _is_served(_KUBELET_SOCKET):
+        _KUBELET_SOCKET.unlink(missing_ok=True)
     for link in _CONTAINER_LOGS.glob("*.log"):
         if link.is_symlink() and link.readlink().is_relative_to(layout.pod_logs):
             link.unlink()
     for folder in _STRAY_FOLDERS:
         with suppress(OSError):
             Path(folder).rmdir()
+
+
+def _is_served(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_ANSWER_WITHIN_S)
+        return probe.connect_ex(str(path)) not in {errno.ENOENT, errno.ECONNREFUSED}
 
 
 def _shim_sockets(layout: Layout) -> list[str]:
@@ -137,7 +186,7 @@ def _plugin_results() -> list[str]:
     prefix, suffix = f"{CNI_NETWORK}-", "-eth0"
     ours = [file.name for file in _PLUGIN_RESULTS.glob(f"{prefix}*{suffix}")]
     ids = [name.removeprefix(prefix).removesuffix(suffix) for name in ours]
-    names = ours + [f"cni-loopback-{container}-lo" for container in ids]
+    names = ours + [f"{_LOOPBACK}-{container}-lo" for container in ids]
     return [str(_PLUGIN_RESULTS / name) for name in names]
 
 

@@ -1,6 +1,8 @@
 """Going down: in an order in which nothing starts again, nothing is lost and nothing of others is touched."""
 
+import json
 import os
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -45,7 +47,8 @@ class Machine:
         patch.setattr(teardown, "_NAMESPACES", self.folder / "netns")
         patch.setattr(teardown, "_CONTAINER_LOGS", self.folder / "logs")
         patch.setattr(teardown, "_PLUGIN_RESULTS", self.folder / "results")
-        patch.setattr(teardown, "_STRAY_FILES", (str(self.folder / "stray" / "kubelet.sock"),))
+        patch.setattr(teardown, "_PROC", self.folder / "proc")
+        patch.setattr(teardown, "_KUBELET_SOCKET", self.folder / "stray" / "kubelet.sock")
         patch.setattr(teardown, "_STRAY_FOLDERS", (str(self.folder / "stray"),))
 
     def file(self, name: str, text: str) -> Path:
@@ -152,10 +155,11 @@ def test_mount_points_are_ours_the_innermost_first() -> None:
         "overlay /home/Jörg\\040Weg/plm/cluster/kubelet/pods/1/token/inner overlay rw 0 0\n"
         "tmpfs /home/Jörg\\040Weg/plm/clusters tmpfs rw 0 0\n"
         "nsfs /run/netns/cni-1 nsfs rw 0 0\n"
+        "nsfs /run/netns/cni-theirs nsfs rw 0 0\n"
         "nsfs /run/netns/theirs nsfs rw 0 0\n"
         "tmpfs /home/Jörg\\040Weg/plm/cluster/a\\134b tmpfs rw 0 0\n"
     )
-    assert teardown.mount_points(table, layout) == [
+    assert teardown.mount_points(table, layout, {"cni-theirs"}) == [
         "/home/Jörg Weg/plm/cluster/a\\b",
         "/run/netns/cni-1",
         "/home/Jörg Weg/plm/cluster/kubelet/pods/1/token/inner",
@@ -201,6 +205,43 @@ def test_sockets_of_killed_shims_and_results_of_our_network_go(machine: Machine)
     teardown.stop(machine.layout, OWNER)
     assert [path for path in (socket, *ours, stray, stray.parent) if path.exists()] == []
     assert theirs.exists()
+
+
+def result_of(*namespaces: str) -> str:
+    interfaces = [{"name": "eth0", "sandbox": f"/var/run/netns/{name}"} for name in namespaces]
+    return json.dumps({"result": {"interfaces": [{"name": "cni0"}, *interfaces]}})
+
+
+def test_pods_of_another_runtime_keep_their_namespaces(machine: Machine) -> None:
+    """All runtimes name them alike. A pod lives in one; another's network tells of the other; nobody of the third."""
+    namespaces = [machine.file(f"netns/cni-{name}", "") for name in ("lived-in", "told", "ours")]
+    machine.file("results/cbr0-abc-eth0", result_of("cni-told"))
+    machine.file("results/plm-embedded-def-eth0", result_of("cni-ours"))
+    (machine.folder / "proc" / "7" / "ns").mkdir(parents=True)
+    (machine.folder / "proc" / "7" / "ns" / "net").hardlink_to(namespaces[0])
+    (machine.folder / "proc" / "8").mkdir()  # it has just ended
+    table = "".join(f"nsfs /run/netns/{path.name} nsfs rw 0 0\n" for path in namespaces)
+    machine.file("mounts", table)
+    teardown.stop(machine.layout, OWNER)
+    assert machine.unmounted == ["/run/netns/cni-ours"]
+    assert [path.name for path in namespaces if path.exists()] == ["cni-lived-in", "cni-told"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"result": {"interfaces": [1, null]}}'])
+def test_a_result_that_cannot_be_read_tells_of_no_namespace(text: str) -> None:
+    assert teardown.namespaces_in(text) == set()
+
+
+def test_a_socket_on_which_another_kubelet_listens_stays(machine: Machine) -> None:
+    path = machine.file("stray/kubelet.sock", "")
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(str(path))
+        theirs.listen()
+        teardown.stop(machine.layout, OWNER)
+        assert path.exists()
+    teardown.stop(machine.layout, OWNER)
+    assert not path.exists()
 
 
 def test_folders_that_others_use_too_stay(machine: Machine) -> None:
