@@ -116,13 +116,24 @@ def foreign_namespaces() -> set[str]:
     Every containerd names them alike. Ours cannot be listed: of a start that was killed there may be one that no
     file tells of. So theirs are: those in which a process lives, and those of which another network has a result.
     """
-    living = set[int]()
-    for process in _PROC.glob("[0-9]*"):
-        with suppress(OSError):  # it has ended
-            living.add((process / "ns" / "net").stat().st_ino)
-    named = {name for file in _foreign_results() for name in namespaces_in(file.read_text())}
-    used = {file.name for file in _NAMESPACES.glob("cni-*") if file.stat().st_ino in living}
+    living = {_identity(process / "ns" / "net") for process in _PROC.glob("[0-9]*")} - {0}
+    used = {file.name for file in _NAMESPACES.glob("cni-*") if _identity(file) in living}
+    named = {name for file in _foreign_results() for name in namespaces_in(_text(file))}
     return named | used
+
+
+def _identity(namespace: Path) -> int:
+    try:
+        return namespace.stat().st_ino
+    except OSError:  # gone, while we look
+        return 0
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def _foreign_results() -> list[Path]:
