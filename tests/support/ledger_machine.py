@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from plm.domain.deciding import Answer, Command
 from plm.domain.errors import PlmError
+from plm.domain.mesh import LinkPolicy
 from plm.domain.orders import (
     CloseOrder,
+    DisableOrder,
     HoldOrder,
     LinkOrder,
     PaymentOrder,
@@ -100,6 +102,27 @@ class LedgerMachine(RuleBasedStateMachine):
         self.generation += 1
         self.both(demo_mesh.link_order(*key, volume, self.generation))
 
+    @rule(key=st.sampled_from(sorted(demo_mesh.POLICIES)), volume=st.sampled_from([0, 0, 700]))
+    def declare_the_way_back(self, key: tuple[str, str], volume: int) -> None:
+        """Only the far account of a hop that is a link's too can be closed under a payment."""
+        self.generation += 1
+        far, near = key[::-1]
+        registration = demo_mesh.registration(far, self.generation)
+        self.both(LinkOrder(far, near, LinkPolicy(0), volume, registration))
+
+    @rule(node_id=nodes)
+    def leave(self, node_id: str) -> None:
+        self.both(DisableOrder(node_id))
+
+    @rule(node_id=st.sampled_from(demo_mesh.NODES), links=st.booleans())
+    def come_back(self, node_id: str, *, links: bool) -> None:
+        self.both(demo_mesh.node_order(node_id))
+        for key in demo_mesh.POLICIES:
+            if links and key[0] == node_id:
+                self.generation += 1
+                volume = self.model.declared[key]
+                self.both(demo_mesh.link_order(*key, volume, self.generation))
+
     @rule(
         name=st.sampled_from(["t1", "t2", "t3", "t4"]),
         debit=accounts,
@@ -146,8 +169,9 @@ class LedgerMachine(RuleBasedStateMachine):
         stops=st.sampled_from(["abd", "acd"]),
         amount=usual_amounts,
         steps=st.integers(1, 4),
+        leaver=st.sampled_from(["", "", "", "b", "d"]),
     )
-    def go_on(self, payment_id: str, stops: str, amount: int, steps: int) -> None:
+    def go_on(self, payment_id: str, stops: str, amount: int, steps: int, leaver: str) -> None:
         """The usual course of a payment, as far as it gets: chance alone rarely settles one."""
         self.both(demo_mesh.payment_order(payment_id, amount))
         number = (
@@ -161,7 +185,9 @@ class LedgerMachine(RuleBasedStateMachine):
             demo_mesh.hold_order(payment_id, number, 1, stops),
             demo_mesh.post_order(payment_id, number, stops),
         ]
-        for command in course[:steps]:
+        if leaver:
+            course.insert(3, DisableOrder(leaver))
+        for command in course[: steps + bool(leaver)]:
             self.both(command)
 
     @rule(by_ms=st.sampled_from([1, 2_000, 5_000, 60_000]))

@@ -10,8 +10,11 @@ from plm.domain.errors import Code
 from plm.domain.orders import (
     AttemptOrder,
     CloseOrder,
+    DisableOrder,
     HoldOrder,
+    Hop,
     LinkOrder,
+    NodeOrder,
     PaymentOrder,
     PostOrder,
     RefuseOrder,
@@ -50,6 +53,9 @@ class LedgerModel:
     now_ms: int = 0
     posted: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)  # accounts
+    gone: set[str] = field(default_factory=set)  # nodes
+    off: set[tuple[str, str]] = field(default_factory=set)  # links
     declared: dict[tuple[str, str], int] = field(default_factory=dict)
     generations: dict[tuple[str, str], int] = field(default_factory=dict)
     transfers: dict[str, TransferOrder] = field(default_factory=dict)
@@ -84,22 +90,43 @@ class LedgerModel:
         debit = f"link/{planned.from_node}/{planned.to_node}"
         self.held[debit] -= planned.amount
         if state == "posted":
-            self.move(debit, f"link/{planned.to_node}/{planned.from_node}", planned.amount)
+            credit = f"link/{planned.to_node}/{planned.from_node}"
+            self.move(debit, credit, planned.amount)
+            self.closed.discard(credit)  # who has money is open
         attempt.holds[hop] = state
 
     def fund(self, order: LinkOrder) -> Codes | None:
         key, generation = (order.from_node, order.to_node), order.registration.generation
         account = f"link/{order.from_node}/{order.to_node}"
-        if generation <= self.generations.get(key, 0):
-            return {Code.STALE_GENERATION} if generation < self.generations[key] else None
+        if generation < self.generations.get(key, 0):
+            return {Code.STALE_GENERATION}
+        if generation == self.generations.get(key, 0) and key not in self.off:
+            return None
         change = order.declared_volume - self.declared.get(key, 0)
         if change < 0 and self.available(account) < -change:
             return {Code.INSUFFICIENT_FUNDS}
         self.declared[key], self.generations[key] = order.declared_volume, generation
-        self.posted.setdefault(account, 0)
-        self.posted.setdefault(f"link/{order.to_node}/{order.from_node}", 0)
+        self.off.discard(key)
+        for end in (account, f"link/{order.to_node}/{order.from_node}"):
+            self.posted.setdefault(end, 0)
+            self.closed.discard(end)
         self.move(f"external/{self.currencies[order.from_node]}", account, change)
         return None
+
+    def join(self, order: NodeOrder) -> None:
+        self.gone.discard(order.node_id)
+        by = order.node_id
+        self.off |= {key for key in self.declared if key[0] == by and key[1] not in order.links_to}
+        self.closed -= {f"link/{by}/{near}" for near, to in self.declared if to == by}
+
+    def leave(self, order: DisableOrder) -> None:
+        self.gone.add(order.node_id)
+        for key in self.declared:
+            account = "link/{}/{}".format(*key)
+            if key[0] == order.node_id:
+                self.off.add(key)
+                if (self.posted[account], self.held.get(account, 0)) == (0, 0):
+                    self.closed.add(account)
 
     def transfer(self, order: TransferOrder) -> Codes | None:
         known = self.transfers.get(order.transfer_id)
@@ -108,6 +135,7 @@ class LedgerModel:
         accounts = (order.debit, order.credit)
         if any(account not in self.posted for account in accounts):
             return {Code.UNKNOWN_ACCOUNT} | broken(
+                (not self.closed.isdisjoint(accounts), Code.ACCOUNT_CLOSED),
                 (order.amount <= 0, Code.INVALID_AMOUNT),
                 (order.amount > MOST, Code.AMOUNT_TOO_LARGE),
             )
@@ -115,6 +143,7 @@ class LedgerModel:
         codes = broken(
             (order.amount <= 0, Code.INVALID_AMOUNT),
             (order.amount > MOST, Code.AMOUNT_TOO_LARGE),
+            (not self.closed.isdisjoint(accounts), Code.ACCOUNT_CLOSED),
             (order.debit == order.credit, Code.INVALID_REQUEST),
             (
                 any(self.currency_of(each) != order.currency for each in accounts),
@@ -134,12 +163,12 @@ class LedgerModel:
         known = self.payments.get(order.payment_id)
         if known is not None:
             return None if known.order == order else {Code.KEY_REUSED}
-        ends = (order.from_node, order.to_node)
+        ends, present = (order.from_node, order.to_node), self.currencies.keys() - self.gone
         codes = broken(
             (order.amount <= 0, Code.INVALID_AMOUNT),
             (order.amount > MOST, Code.AMOUNT_TOO_LARGE),
             (order.from_node == order.to_node, Code.SAME_NODE),
-            (any(each not in self.currencies for each in ends), Code.UNKNOWN_NODE),
+            (not present.issuperset(ends), Code.UNKNOWN_NODE),
             (
                 any(self.currencies.get(each) != order.currency for each in ends),
                 Code.CURRENCY_MISMATCH,
@@ -171,15 +200,17 @@ class LedgerModel:
                 (stops[0], stops[-1]) != (payment.order.from_node, payment.order.to_node),
                 Code.INVALID_REQUEST,
             ),
-            (
-                any(self.policies[hop.from_node, hop.to_node] != hop.policy for hop in order.hops),
-                Code.POLICY_CHANGED,
-            ),
+            (not all(map(self._is_as_quoted, order.hops)), Code.POLICY_CHANGED),
             (order.hops[-1].amount != payment.order.amount, Code.INVALID_AMOUNT),
         )
         if not codes:
             payment.attempts[order.number] = ModelAttempt(order, self.now_ms + order.timeout_ms)
         return codes or None
+
+    def _is_as_quoted(self, hop: Hop) -> bool:
+        key, far = (hop.from_node, hop.to_node), f"link/{hop.to_node}/{hop.from_node}"
+        is_open = key not in self.off and hop.to_node not in self.gone and far not in self.closed
+        return is_open and self.policies[key] == hop.policy
 
     def hold(self, order: HoldOrder) -> Codes | None:
         attempt, codes = self._attempt(order.payment_id, order.number)
@@ -193,6 +224,8 @@ class LedgerModel:
         if codes or order.hop in attempt.holds:
             return codes or None
         account = f"link/{planned.from_node}/{planned.to_node}"
+        if account in self.closed:
+            return {Code.ACCOUNT_CLOSED}
         if self.available(account) < planned.amount:
             return {Code.INSUFFICIENT_FUNDS}
         self.held[account] = self.held.get(account, 0) + planned.amount
@@ -252,7 +285,9 @@ class LedgerModel:
 
 
 RULES: dict[type, Callable[[LedgerModel], Callable[..., Codes | None]]] = {
+    NodeOrder: lambda model: model.join,
     LinkOrder: lambda model: model.fund,
+    DisableOrder: lambda model: model.leave,
     TransferOrder: lambda model: model.transfer,
     PaymentOrder: lambda model: model.begin,
     AttemptOrder: lambda model: model.attempt,

@@ -103,12 +103,12 @@ class Books:
     transfers: dict[str, Transfer] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
 
-    def account(self, account_id: str) -> Account:
+    def account(self, account_id: str, *, may_be_closed: bool = False) -> Account:
         """An open account. Raises Refused(unknown_account | account_closed)."""
         account = self.accounts.get(account_id)
         if account is None:
             raise Refused(Code.UNKNOWN_ACCOUNT, f"no account {account_id!r}")
-        if account.closed:
+        if account.closed and not may_be_closed:
             raise Refused(Code.ACCOUNT_CLOSED, f"account {account_id} is closed")
         return account
 

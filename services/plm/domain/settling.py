@@ -131,8 +131,13 @@ def post_attempt(books: Books, order: PostOrder, now_ms: int) -> Attempt:
             f"a post names exactly the holds of its {len(needed)} hops; missing {missing}",
         )
     currency = books.payment(payment_id).order.currency
-    for hop in attempt.hops:
-        check_room(books.account(ids.link_account(hop.to_node, hop.from_node)), hop.amount)
+    far_ids = [ids.link_account(hop.to_node, hop.from_node) for hop in attempt.hops]
+    # A node may have left since the attempt began: what is promised is paid, and who has money is open.
+    far_ends = [books.account(each, may_be_closed=True) for each in far_ids]
+    for account, hop in zip(far_ends, attempt.hops, strict=True):
+        check_room(account, hop.amount)
+    for account in far_ends:
+        books.open_account(account.account_id, account.owner, account.currency, account.kind)
     holds = _end_holds(books, attempt, EntryKind.POST, HoldState.POSTED, currency)
     books.put_attempt(replace(attempt, state=AttemptState.POSTED, ended_at_ms=now_ms, holds=holds))
     payment = books.payments[payment_id]

@@ -111,6 +111,26 @@ def test_an_account_that_holds_nothing_is_closed_with_its_node_and_reopened_with
     assert not books.accounts["link/a/b"].closed
 
 
+@pytest.mark.parametrize("steps", [2, 3, 4])
+def test_a_node_that_leaves_under_a_payment_gets_its_money_all_the_same(steps: int) -> None:
+    """Whether holds were taken before it left or after: what was begun must not fail at the very end."""
+    books = founded(volume=5000)
+    back = LinkOrder("b", "a", LinkPolicy(0), 0, demo_mesh.registration("b"))
+    ask(books, replace(demo_mesh.node_order("b"), links_to=("a", "d")))
+    ask(books, back)
+    course = demo_mesh.whole_payment("p")
+    for command in [*course[:steps], DisableOrder("b")]:
+        ask(books, command)
+    assert books.accounts["link/b/a"].closed
+    for command in course[steps:]:
+        ask(books, command)
+    account = books.accounts["link/b/a"]
+    assert (account.posted, account.closed) == (1100, False)
+    assert "link/b/a" in books.changes.accounts
+    ask(books, DisableOrder("b"))
+    assert not account.closed, "its money could not be reached"
+
+
 def test_a_node_that_comes_back_can_be_paid_over_links_that_nobody_registered_anew() -> None:
     """B returns without its link to A; A's link to B was never touched, and a payment over it settles."""
     books = founded(volume=5000)
