@@ -69,11 +69,7 @@ async def connect(settings: PostgresSettings, **changes: object) -> Connection:
     """One direct connection. Raises Unavailable."""
     try:
         return await asyncpg.connect(**{**_arguments(settings), **changes})
-    except (
-        *LOST,
-        asyncpg.InvalidAuthorizationSpecificationError,
-        asyncpg.InvalidCatalogNameError,
-    ) as error:
+    except (asyncpg.PostgresError, *LOST) as error:
         raise Unavailable(
             Code.LEDGER_UNAVAILABLE, f"Postgres: {error or type(error).__name__}"
         ) from error
@@ -92,7 +88,7 @@ async def open_pool(settings: PostgresSettings) -> AsyncIterator[Pool]:
 
 @asynccontextmanager
 async def reading(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection with one consistent view for several statements. Raises Unavailable when it is lost.
+    """A connection with one consistent view for several statements. Raises Unavailable when the database cannot.
 
     Raises Refused for an argument that no column can hold, such as a text with a NUL character.
     """
@@ -104,7 +100,7 @@ async def reading(pool: Pool) -> AsyncIterator[Connection]:
             yield connection
     except asyncpg.DataError as error:
         raise Refused(Code.INVALID_REQUEST, str(error)) from error
-    except LOST as error:
+    except (asyncpg.PostgresError, *LOST) as error:
         raise Unavailable(
             Code.LEDGER_UNAVAILABLE, f"Postgres: {error or type(error).__name__}"
         ) from error
