@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import nats
 import nats.errors
 import nats.js.errors
+import structlog
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StorageType, StreamConfig
@@ -16,8 +17,11 @@ from pydantic import BaseModel, ConfigDict
 from plm.domain.errors import Code, Unavailable
 from plm.wire import subjects
 
+log = structlog.get_logger(__name__)
+
 _LOST = (OSError, TimeoutError, nats.errors.Error, nats.js.errors.Error)
 
+_RETRY_S = 1.0
 _DAY_S = 24 * 3600
 # A restarted server has forgotten its readers: a missing heartbeat makes them ask again.
 _HEARTBEAT_S = 1.0
@@ -162,15 +166,18 @@ async def _connect(client: Client, settings: NatsSettings) -> None:
         try:
             await client.connect(
                 settings.url,
-                connect_timeout=int(settings.connect_timeout_s),
+                connect_timeout=settings.connect_timeout_s,  # type: ignore[arg-type] # any number does
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=1,
                 error_cb=_ignore,
             )
         except _LOST:
-            await asyncio.sleep(1.0)
+            pass  # not there yet
+        except Exception:  # whatever it is: without this task there would be no bus until a restart
+            log.exception("Failed to connect to NATS")
         else:
             return
+        await asyncio.sleep(_RETRY_S)
 
 
 async def _ignore(_error: Exception) -> None:
