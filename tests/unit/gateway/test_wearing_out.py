@@ -5,8 +5,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
+from plm.domain.deciding import Command
 from plm.domain.errors import Code, PlmError, Unavailable
-from plm.domain.orders import CloseOrder, DisableOrder, PaymentOrder
+from plm.domain.mesh import LinkPolicy, Registration
+from plm.domain.orders import CloseOrder, DisableOrder, LinkOrder, NodeOrder, PaymentOrder
 from plm.domain.payments import Payment, PaymentState
 from plm.domain.relay import ForwardTask, Outcome
 from plm.gateway import engine
@@ -82,6 +84,25 @@ def test_a_sender_that_is_dead_for_a_minute_wears_no_payment_out() -> None:
         return await pay_over(mesh)
 
     assert run(story()).state is PaymentState.SETTLED
+
+
+def test_as_many_bad_nodes_as_a_payment_has_attempts_do_not_use_them_up_at_once() -> None:
+    """Each is news, so the next way is taken without a pause; but not thirty times in a row."""
+    links = [link for number in range(40) for link in (("a", f"n{number}"), (f"n{number}", "d"))]
+    founding: list[Command] = [
+        *(NodeOrder(node, "hub", "USD", Registration(node, 1), ()) for node in {*sum(links, ())}),
+        *(LinkOrder(*link, LinkPolicy(1), 10**6, Registration(link[0], 1)) for link in links),
+    ]
+
+    async def story() -> Payment:
+        mesh = PaperMesh(founding)
+        payments, _ = await payments_over(mesh, Liar(LIES["the next node failed"]))
+        with pytest.raises(Unavailable):
+            await payments.pay(payment_order("p"))
+        assert virtual_time.now_ms() > 1000 * 10
+        return mesh.ledger.payment("p")
+
+    assert 8 <= len(run(story()).attempts) < 16
 
 
 def test_time_that_runs_out_while_a_route_is_looked_for_refuses_nothing() -> None:
