@@ -20,6 +20,8 @@ RESULTS = ROOT / "bench" / "results"
 AGAIN = "ours again"
 OURS = "ours"
 NOISE_MAX = 0.1
+# "On a par": nobody tells a tenth apart, and the machine's own noise is as large.
+PAR = 0.9
 _PERCENT = 100
 
 
@@ -37,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How much better ours is. None as floor: told, not judged."""
+    """How much better ours is. None as floor: told, not judged. PAR as floor: as good is good enough."""
 
     name: str
     value: float
@@ -57,6 +59,7 @@ class Case:
     rows: list[Row]
     ratios: list[Ratio] = field(default_factory=list)
     note: str = ""
+    missing: list[str] = field(default_factory=list)  # what was to be measured and was not
 
     @property
     def noise(self) -> float:
@@ -66,6 +69,8 @@ class Case:
 
     @property
     def verdict(self) -> str:
+        if self.missing or not self.rows:
+            return f"not measured: {'; '.join(self.missing) or 'nobody ran'}"
         if self.noise > NOISE_MAX:
             return f"invalid: ours differs from itself by {self.noise:.0%}"
         short = [ratio.name for ratio in self.ratios if ratio.is_short]
@@ -80,6 +85,18 @@ class Report:
     cases: list[Case]
     packages: Sequence[str]
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        if not self.cases:
+            return "not measured"
+        bad = [case.name for case in self.cases if case.verdict != "ok"]
+        return f"fails: {', '.join(bad)}" if bad else "ok"
+
+    @property
+    def exit_code(self) -> int:
+        """0 for what was measured and holds, 1 for everything else."""
+        return 0 if self.verdict == "ok" else 1
 
 
 def percentile(samples: Sequence[float], share: int) -> float:
@@ -146,6 +163,7 @@ def write_results(report: Report) -> Path:
         "part": report.part,
         "machine": machine(),
         "versions": {name: version(name) for name in report.packages},
+        "verdict": report.verdict,
         "notes": report.notes,
         "cases": [
             {**asdict(case), "noise": case.noise, "verdict": case.verdict} for case in report.cases
@@ -166,6 +184,8 @@ def table(report: Report) -> str:
         lines += [
             line for line in (f"  {case.note}" if case.note else "", f"  {case.verdict}") if line
         ]
+    if not report.cases:
+        lines.append(report.verdict)
     return "\n".join(lines)
 
 
@@ -177,7 +197,7 @@ def _table_of(case: Case) -> list[str]:
         + ([_figure(row.rate)] if has_rate else [])
         for row in case.rows
     ]
-    width = max(len(row[0]) for row in body)
+    width = max((len(row[0]) for row in body), default=0)
     return [
         f"  {row[0]:<{width}}" + "".join(f"{cell:>12}" for cell in row[1:]) for row in (head, *body)
     ]
@@ -188,5 +208,6 @@ def _figure(value: float) -> str:
 
 
 def _ratio_line(ratio: Ratio) -> str:
-    goal = "" if ratio.floor is None else f" (to reach: {ratio.floor:g})"
+    par = "on a par, " if ratio.floor == PAR else ""
+    goal = "" if ratio.floor is None else f" ({par}to reach: {ratio.floor:g})"
     return f"  {ratio.name}: {ratio.value:.2f}{goal}"

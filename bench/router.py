@@ -18,7 +18,7 @@ import networkx as nx
 from plm.domain.fees import link_fee
 from plm.domain.routing import Router
 
-from bench.harness import AGAIN, OURS, Case, Contender, Ratio, Report, Row, race
+from bench.harness import AGAIN, OURS, PAR, Case, Contender, Ratio, Report, Row, race
 
 K = 3
 SEED = 2021
@@ -126,15 +126,15 @@ def lightning_mesh(folder: Path, query_count: int) -> Mesh:
 def run() -> Report:
     """All meshes, warm and cold."""
     cases = []
-    cases += compare(random_mesh(50, 200), {"networkx": 15.0, "igraph": 2.5}, {"igraph": None})
-    cases += compare(random_mesh(500, 60), {"networkx": None, "igraph": 10.0}, {"igraph": None})
+    cases += compare(random_mesh(50, 200), {"networkx": 15.0, "igraph": 2.5}, {"igraph": PAR})
+    cases += compare(random_mesh(500, 60), {"networkx": None, "igraph": 10.0}, {"igraph": PAR})
     notes = [
         f"K = {K}, CPU microseconds per query, {REPEATS} repeats; lowest and highest: medians of a repeat"
     ]
     folder = os.environ.get("PLM_LIGHTNING_DIR")
     if folder and (Path(folder) / "edges.csv").exists():
         mesh = lightning_mesh(Path(folder), 8)
-        cases += compare(mesh, {"networkx": None, "igraph": None}, {"igraph": None})
+        cases += compare(mesh, {"networkx": None, "igraph": None}, {"igraph": PAR})
     else:
         notes.append("No Lightning graph: set PLM_LIGHTNING_DIR to a folder with its edges.csv")
     return Report("router", cases, ["networkx", "igraph"], notes)
