@@ -162,8 +162,8 @@ def test_a_job_that_fails_again_and_again_is_told_before_kubernetes_gives_it_up(
 def test_a_job_at_work_is_no_trouble(state: dict[str, Any]) -> None:
     own = pod_of_job("migrate-1-x", "migrate-1", **state)
     other = pod_of_job("migrate-2-x", "migrate-2", waiting={"reason": "CrashLoopBackOff"})
-    at_work = [workload("Deployment", "gateway")], [own, other], [], [job("migrate-1")]
-    assert read_health(*at_work).troubles == ()
+    health = read_health([workload("Deployment", "gateway")], [own, other], [], [job("migrate-1")])
+    assert health.troubles == ()
 
 
 def test_a_job_that_is_done_may_have_failed_before() -> None:
