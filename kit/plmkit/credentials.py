@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plmkit.console import ExitCode, KitError
+from plmkit.kubectl import chosen_context
+from plmkit.stack import Workspace
+from plmkit.state import find_places
 
 
 @dataclass(frozen=True)
@@ -19,20 +22,27 @@ class Credentials:
         return f"Credentials(api_url={self.api_url!r}, ca_file={str(self.ca_file)!r})"
 
 
-def load_credentials(path: Path) -> Credentials:
-    """What `plm stack init` wrote. Raises KitError when it is not there or cannot be read."""
+def chosen_credentials(context: str | None) -> Credentials:
+    """Those of the cluster that `--context` or PLM_CONTEXT names, else of the embedded one. Raises KitError."""
+    workspace = Workspace(find_places(), chosen_context(context))
+    up = "plm up" if workspace.context is None else f"plm up --context {workspace.context}"
+    return load_credentials(workspace.credentials, up)
+
+
+def load_credentials(path: Path, up: str = "plm up") -> Credentials:
+    """What `plm stack init` wrote. Raises KitError when it is not there or cannot be read; `up` is the cure."""
     try:
         found = json.loads(path.read_text())
         return Credentials(found["apiUrl"], found["apiKey"], Path(found["caFile"]))
     except FileNotFoundError:
         raise KitError(
             f"there is no running platform: {path} is missing",
-            "plm up",
+            up,
             ExitCode.UNFIT_ENVIRONMENT,
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KitError(
             f"{path} cannot be read: {error}",
-            "plm up (it makes a new key)",
+            f"{up} (it makes a new key)",
             ExitCode.UNFIT_ENVIRONMENT,
         ) from None

@@ -25,7 +25,7 @@ class Places:
 
     @property
     def credentials(self) -> Path:
-        """API address and keys of the running platform, mode 0600."""
+        """API address and key of the platform on the embedded cluster, mode 0600."""
         return self.state / "credentials.json"
 
 

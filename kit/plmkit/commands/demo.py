@@ -44,7 +44,7 @@ def demo(
 
 async def _run(times: int, context: str | None, output: Output) -> "list[Report]":
     from plmkit.api import open_api
-    from plmkit.credentials import load_credentials
+    from plmkit.credentials import chosen_credentials
     from plmkit.demo import run_demo
     from plmkit.kubectl import find_kubectl
     from plmkit.localcluster import LocalCluster
@@ -54,7 +54,7 @@ async def _run(times: int, context: str | None, output: Output) -> "list[Report]
     kubectl = find_kubectl(places, context)
     cluster = LocalCluster(places, places.cache / "tools" / "bin")
     reports = []
-    async with open_api(load_credentials(places.credentials)) as api:
+    async with open_api(chosen_credentials(context)) as api:
 
         def victim_of(node: str) -> KilledTask | LeavingProcess:
             if kubectl.is_embedded:

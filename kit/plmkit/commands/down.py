@@ -22,8 +22,10 @@ Examples:
 # All that plm ever puts into the state folder; the second form is what a killed command leaves.
 _OURS = (
     *("cluster", "kubeconfig", "kubeconfig.new"),
-    *("pulumi", "Pulumi.*", ".Pulumi.*.new", "plm-stack-*", ".turn", "ca.crt"),
-    *("passphrase", ".passphrase.new", "credentials.json", ".credentials.json.new"),
+    *("pulumi", "Pulumi.*", ".Pulumi.*.new", "plm-stack-*", ".turn"),
+    *("ca.crt", "ca.tiny-*.crt", "passphrase", ".passphrase.new"),
+    *("credentials.json", ".credentials.json.new"),
+    *("credentials.tiny-*.json", ".credentials.tiny-*.json.new"),
 )
 
 

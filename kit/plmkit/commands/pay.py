@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from plmkit.console import ExitCode, KitError, Output, emit, emit_json, say
-from plmkit.state import find_places
 
 if TYPE_CHECKING:
+    from plmkit.credentials import Credentials
     from plmkit.paying import Tally
     from plmkit.payment_file import Journal, Result
     from plmkit.receipts import Payment
@@ -57,6 +57,10 @@ def pay(  # noqa: PLR0913 - one per argument and option of the command line
     concurrency: Annotated[
         int, typer.Option(min=1, max=256, help="Payments of a file in flight at once.")
     ] = 16,
+    context: Annotated[
+        str | None,
+        typer.Option(help="A kubectl context; the embedded cluster when left out (PLM_CONTEXT)."),
+    ] = None,
     output: Annotated[Output, typer.Option("-o", "--output", help="text or json.")] = Output.TEXT,
 ) -> None:
     """Pay from one node to another, over the best live route."""
@@ -68,7 +72,7 @@ def pay(  # noqa: PLR0913 - one per argument and option of the command line
                 "plm pay --file payments.csv",
                 ExitCode.WRONG_USAGE,
             )
-        _pay_file(file, results or file.with_suffix(".results.csv"), concurrency, output)
+        _pay_file(file, results or file.with_suffix(".results.csv"), concurrency, context, output)
         return
     if from_node is None or to_node is None or amount is None or currency is None:
         raise KitError(
@@ -76,7 +80,7 @@ def pay(  # noqa: PLR0913 - one per argument and option of the command line
             "plm pay A D 10000.00 USD",
             ExitCode.WRONG_USAGE,
         )
-    _pay_one((from_node.lower(), to_node.lower(), amount, currency.upper()), key, output)
+    _pay_one((from_node.lower(), to_node.lower(), amount, currency.upper()), key, context, output)
 
 
 def _refuse_unknown_options(*words: str | None) -> None:
@@ -85,15 +89,17 @@ def _refuse_unknown_options(*words: str | None) -> None:
             raise KitError(f"there is no option {word}", "plm pay --help", ExitCode.WRONG_USAGE)
 
 
-def _pay_one(asked: tuple[str, str, str, str], key: str | None, output: Output) -> None:
+def _pay_one(
+    asked: tuple[str, str, str, str], key: str | None, context: str | None, output: Output
+) -> None:
     from plmkit.api import open_api
-    from plmkit.credentials import load_credentials
+    from plmkit.credentials import chosen_credentials
     from plmkit.receipts import Order
 
     key = key or f"cli-{uuid.uuid4().hex}"
 
     async def run() -> "Payment":
-        async with open_api(load_credentials(find_places().credentials)) as api:
+        async with open_api(chosen_credentials(context)) as api:
             return await api.pay(Order(*asked), key)
 
     try:
@@ -126,13 +132,17 @@ def _lines_of(payment: "Payment", key: str) -> list[str]:
     return [head, *attempts, f"  payment {payment.payment_id}", f"  key {key}"]
 
 
-def _pay_file(source: Path, target: Path, concurrency: int, output: Output) -> None:
+def _pay_file(
+    source: Path, target: Path, concurrency: int, context: str | None, output: Output
+) -> None:
+    from plmkit.credentials import chosen_credentials
     from plmkit.payment_file import Journal
 
     if not source.is_file():
         raise KitError(f"{source} is no file", "name a CSV file", ExitCode.WRONG_USAGE)
+    credentials = chosen_credentials(context)
     with source.open("rb") as lines, Journal(target) as journal:
-        tally = asyncio.run(_run_file(lines, journal, concurrency))
+        tally = asyncio.run(_run_file(lines, journal, credentials, concurrency))
     summary = _summary(tally, target)
     if output is Output.JSON:
         emit_json(summary)
@@ -145,16 +155,16 @@ def _pay_file(source: Path, target: Path, concurrency: int, output: Output) -> N
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
-async def _run_file(source: BinaryIO, journal: "Journal", concurrency: int) -> "Tally":
+async def _run_file(
+    source: BinaryIO, journal: "Journal", credentials: "Credentials", concurrency: int
+) -> "Tally":
     from plmkit.api import open_api
-    from plmkit.credentials import load_credentials
     from plmkit.file_progress import FileProgress
     from plmkit.paying import FileRun
     from plmkit.payment_file import read_lines
 
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    credentials = load_credentials(find_places().credentials)
     with FileProgress(os.fstat(source.fileno()).st_size) as progress:
 
         def watch(result: "Result", tally: "Tally") -> None:

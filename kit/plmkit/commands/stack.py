@@ -41,13 +41,17 @@ def register(app: typer.Typer) -> None:
 def init(
     context: Context = None,
     registry: Annotated[str, typer.Option(help="Registry for the images of that cluster.")] = "",
+    api_url: Annotated[
+        str,
+        typer.Option(help="Where people reach the edge of that cluster: https://ADDRESS:30443."),
+    ] = "",
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Make the stack where it is missing; an existing one stays as it is."""
+    """Make the stack where it is missing; an existing one keeps its secrets and takes what is given."""
     from plmkit.stack import making
 
     workspace = Workspace(find_places(), context)
-    made = making.init(workspace, registry=registry)
+    made = making.init(workspace, registry=registry, api_url=api_url)
     if output is Output.JSON:
         emit_json({"stack": workspace.stack, "file": str(workspace.configuration), "made": made})
         return

@@ -91,15 +91,18 @@ def _provide_tools(places: Places, steps: _Steps) -> None:
 
 
 def _registry(workspace: Workspace) -> str:
+    from plmkit.stack.edge_address import check_given
     from plmkit.stack.making import configured
 
-    registry = configured(workspace, "registry") if workspace.configuration.exists() else ""
+    made = workspace.configuration.exists()
+    registry = configured(workspace, "registry") if made else ""
     if not registry:
         raise KitError(
             "the stack names no registry for the images",
-            f"plm stack init --context {workspace.context} --registry REGISTRY/PATH",
+            f"plm stack init --context {workspace.context} --registry REGISTRY/PATH --api-url https://ADDRESS:30443",
             ExitCode.WRONG_USAGE,
         )
+    check_given(configured(workspace, "apiUrl"), workspace.context)
     return registry
 
 
@@ -139,7 +142,7 @@ def _deploy(workspace: Workspace) -> None:
 def _finish(workspace: Workspace, steps: _Steps, output: Output) -> None:
     from plmkit.credentials import load_credentials
 
-    credentials = load_credentials(workspace.places.credentials)
+    credentials = load_credentials(workspace.credentials)
     if output is Output.JSON:
         emit_json({"apiUrl": credentials.api_url, "seconds": steps.seconds})
         return

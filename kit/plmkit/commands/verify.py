@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from plmkit.console import ExitCode, Output, emit, emit_json
-from plmkit.state import find_places
 
 if TYPE_CHECKING:
     from plmkit.receipts import Verdict
@@ -30,10 +29,14 @@ def register(app: typer.Typer) -> None:
 
 
 def ledger(
+    context: Annotated[
+        str | None,
+        typer.Option(help="A kubectl context; the embedded cluster when left out (PLM_CONTEXT)."),
+    ] = None,
     output: Annotated[Output, typer.Option("-o", "--output", help="text or json.")] = Output.TEXT,
 ) -> None:
     """Recompute the hash chain and the sums from the rows; exit code 1 when anything is wrong."""
-    verdict = asyncio.run(_ask())
+    verdict = asyncio.run(_ask(context))
     if output is Output.JSON:
         emit_json(verdict.raw)
     else:
@@ -42,11 +45,11 @@ def ledger(
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
-async def _ask() -> "Verdict":
+async def _ask(context: str | None) -> "Verdict":
     from plmkit.api import open_api
-    from plmkit.credentials import load_credentials
+    from plmkit.credentials import chosen_credentials
 
-    async with open_api(load_credentials(find_places().credentials)) as api:
+    async with open_api(chosen_credentials(context)) as api:
         return await api.verify()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from plmkit.console import ExitCode, KitError, say
-from plmkit.stack import pulumi
+from plmkit.stack import edge_address, pulumi
 from plmkit.stack import secrets as stack_secrets
 from plmkit.stack.workspace import EMBEDDED, Workspace
 from plmkit.turns import take_turn
@@ -23,11 +23,15 @@ _SECRETS = "plm:secrets"
 _SCRATCH = "plm-stack-"
 
 
-def init(workspace: Workspace, *, registry: str = "") -> bool:
+def init(workspace: Workspace, *, registry: str = "", api_url: str = "") -> bool:
     """Make the stack where it is missing; whether it was.
 
-    One that is there keeps its secrets. It takes another registry, and a new API key where its credentials are gone.
+    One that is there keeps its secrets. It takes another registry and another address of its edge, and a new API key
+    where its credentials are gone.
     """
+    plain = _plain(registry, api_url)
+    if not workspace.configuration.exists():
+        edge_address.check_given(api_url, workspace.context)
     state = workspace.places.state
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with take_turn(state / ".turn", lambda: say("waiting: another plm is at the stack")):
@@ -35,21 +39,31 @@ def init(workspace: Workspace, *, registry: str = "") -> bool:
         for left in state.glob(f"{_SCRATCH}*"):
             shutil.rmtree(left)
         if not workspace.configuration.exists():
-            _make(workspace, registry)
+            _make(workspace, plain)
             return True
-        if registry:
-            _configure(workspace, "registry", registry)
+        for name, value in plain.items():
+            _configure(workspace, name, value)
         if not workspace.is_made:
             _renew_key(workspace)
+        elif api_url:
+            known = json.loads(workspace.credentials.read_text())
+            write_private(workspace.credentials, json.dumps({**known, "apiUrl": api_url}, indent=2))
         return False
 
 
-def _make(workspace: Workspace, registry: str) -> None:
+def _plain(registry: str, api_url: str) -> dict[str, str | list[str]]:
+    found: dict[str, str | list[str]] = {"registry": registry} if registry else {}
+    if api_url:
+        found |= {"apiUrl": api_url, "edgeAddresses": edge_address.addresses_of(api_url)}
+    return found
+
+
+def _make(workspace: Workspace, given: Mapping[str, Any]) -> None:
     workspace.backend.mkdir(mode=0o700, exist_ok=True)
     if not workspace.passphrase.exists():
         write_private(workspace.passphrase, secrets.token_urlsafe(_PASSPHRASE_BYTES))
     made = stack_secrets.make(dt.datetime.now(dt.UTC))
-    plain = plain_values(workspace.places.checkout, registry, workspace.context)
+    plain = plain_values(workspace.places.checkout, given, workspace.context)
     with _draft(workspace) as draft:
         _create(workspace, draft.parent)
         values = yaml.safe_load(draft.read_text()) or {}
@@ -99,7 +113,7 @@ def _write_credentials(workspace: Workspace, api_key: str, certificate: str) -> 
         "apiKey": api_key,
         "caFile": str(workspace.authority),
     }
-    write_private(workspace.places.credentials, json.dumps(credentials, indent=2))
+    write_private(workspace.credentials, json.dumps(credentials, indent=2))
 
 
 def _create(workspace: Workspace, folder: Path) -> None:
@@ -117,13 +131,12 @@ def _create(workspace: Workspace, folder: Path) -> None:
     pulumi.run(workspace, "stack", "init", workspace.stack, folder=folder)
 
 
-def plain_values(checkout: Path, registry: str, context: str | None) -> dict[str, Any]:
-    """What infra/stacks says, and where the stack deploys to."""
+def plain_values(checkout: Path, given: Mapping[str, Any], context: str | None) -> dict[str, Any]:
+    """What infra/stacks says, what was given, and where the stack deploys to."""
     found: dict[str, Any] = yaml.safe_load(
         (checkout / "infra" / "stacks" / f"{EMBEDDED}.yaml").read_text()
     )
-    if registry:
-        found["plm:registry"] = registry
+    found |= {f"plm:{name}": value for name, value in given.items()}
     if context is not None:
         found["kubernetes:context"] = context
     return found
@@ -147,7 +160,7 @@ def set_images(workspace: Workspace, references: Mapping[str, str]) -> bool:
     return _configure(workspace, "images", dict(references))
 
 
-def _configure(workspace: Workspace, name: str, value: str | dict[str, str]) -> bool:
+def _configure(workspace: Workspace, name: str, value: str | list[str] | dict[str, str]) -> bool:
     values = _read(workspace)
     configuration = values.setdefault("config", {})
     if configuration.get(f"plm:{name}") == value:

@@ -47,13 +47,20 @@ class Workspace:
     @property
     def authority(self) -> Path:
         """The platform's CA certificate."""
-        return self.places.state / "ca.crt"
+        return self.places.state / ("ca.crt" if self.context is None else f"ca.{self.stack}.crt")
+
+    @property
+    def credentials(self) -> Path:
+        """API address and key of this stack's platform, mode 0600: each cluster has its own."""
+        if self.context is None:
+            return self.places.credentials
+        return self.places.state / f"credentials.{self.stack}.json"
 
     @property
     def is_made(self) -> bool:
         """Whether `plm stack init` has run to its end, and the credentials there are this stack's."""
         try:
-            found = json.loads(self.places.credentials.read_text())
+            found = json.loads(self.credentials.read_text())
         except (OSError, ValueError):
             return False
         if not isinstance(found, dict) or not found.keys() >= _CREDENTIALS:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from plmkit.console import ExitCode
 from support.fake_gateway import FakeGateway, running_gateway
+from support.kit_process import Kit
 
 PLM = (sys.executable, "-m", "plmkit")
 
@@ -88,6 +89,27 @@ def test_a_wrong_key_is_told_apart_from_a_missing_platform(
     missing = plm(tmp_path, "pay", "A", "D", "1", "USD")
     assert missing.returncode == ExitCode.UNFIT_ENVIRONMENT
     assert "try: plm up" in missing.stderr
+
+
+@pytest.mark.parametrize("variable", ["", "prod"])
+def test_another_cluster_is_paid_over_with_its_own_credentials(
+    gateway: FakeGateway, tmp_path: Path, variable: str
+) -> None:
+    ours = tmp_path / "credentials.json"
+    ours.rename(tmp_path / "credentials.tiny-prod.json")
+    ours.write_text(json.dumps({"apiUrl": "https://127.0.0.1:9", "apiKey": "x", "caFile": "/x"}))
+    path = tmp_path / "payments.csv"
+    write_file(path, "k2,a,d,1.00,USD")
+    context = () if variable else ("--context", "prod")
+    kit = Kit(tmp_path).with_variables(PLM_STATE_DIR=str(tmp_path), PLM_CONTEXT=variable)
+    for words in (
+        ("pay", "A", "D", "1.00", "USD", "--key", "k1"),
+        ("pay", "--file", str(path)),
+        ("verify", "ledger"),
+    ):
+        done = kit.call(*words, *context)
+        assert done.returncode == ExitCode.GOOD, done.stderr
+    assert set(gateway.paid) == {"k1", "k2"}
 
 
 def test_a_file_is_paid_once_and_bad_lines_are_reported_with_their_numbers(

@@ -66,10 +66,23 @@ def test_without_a_stack_one_is_told_how_to_make_it(kit: Kit, pulumi: PaperPulum
 
 
 def test_each_context_has_its_stack_by_option_or_by_environment(kit: Kit) -> None:
-    by_option = kit.json("stack", "init", "--context", "prod")
+    where = ("--api-url", "https://192.0.2.7:30443")
+    by_option = kit.json("stack", "init", "--context", "prod", *where)
     assert (by_option["stack"], by_option["made"]) == ("tiny-prod", True)
     by_environment = kit.with_variables(PLM_CONTEXT="prod").json("stack", "init")
     assert (by_environment["stack"], by_environment["made"]) == ("tiny-prod", False)
+
+
+def test_another_cluster_s_edge_is_asked_for_before_anything_is_made(
+    kit: Kit, pulumi: PaperPulumi
+) -> None:
+    """Its stack would point people, and `plm pay`, at the embedded cluster's address."""
+    done = kit.call("stack", "init", "--context", "prod", "--registry", "registry.example/plm")
+    assert done.returncode == 2
+    assert "--api-url https://ADDRESS:30443" in done.stderr
+    assert kit.call("stack", "init", "--api-url", "https://pay.example").returncode == 2
+    assert pulumi.calls == []
+    assert not kit.state.exists()
 
 
 def test_without_pulumi_it_says_what_brings_it(kit: Kit) -> None:

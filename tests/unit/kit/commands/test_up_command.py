@@ -60,7 +60,10 @@ def test_a_registry_is_asked_for_before_anything_is_built(tmp_path: Path) -> Non
     done = kit.call("up", "--context", "prod")
     assert done.returncode == 2, done.stderr
     assert "the stack names no registry" in done.stderr
-    assert "try: plm stack init --context prod --registry REGISTRY/PATH" in done.stderr
+    assert (
+        "try: plm stack init --context prod --registry REGISTRY/PATH --api-url https://ADDRESS:30443"
+        in done.stderr
+    )
     assert not (tmp_path / "tools-asked").exists()
     assert not kit.state.exists()
     assert not kit.cache.exists()

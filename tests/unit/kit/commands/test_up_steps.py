@@ -27,6 +27,7 @@ class Steps:
         self.exit_code_of_pulumi = 0
         self.references: Mapping[str, str] = {}
         self.arguments: list[str] = []
+        self.configured = {"registry": "registry.example/plm", "apiUrl": "https://192.0.2.7:30443"}
 
     def note(self, text: str, answer: Any = None) -> Callable[..., Any]:
         def take(*_arguments: Any, **_named: Any) -> Any:
@@ -66,7 +67,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     monkeypatch.setattr(localcluster, "LocalCluster", made.local_cluster)
     monkeypatch.setattr(making, "init", made.note("stack"))
     monkeypatch.setattr(making, "set_images", made.set_images)
-    monkeypatch.setattr(making, "configured", lambda _workspace, _name: "registry.example/plm")
+    monkeypatch.setattr(making, "configured", lambda _workspace, name: made.configured[name])
     monkeypatch.setattr(pulumi, "run_quietly", made.deploy)
     monkeypatch.setattr(pulumi, "show", made.note("pulumi's own display", 0))
     return made
@@ -78,7 +79,8 @@ def kit(tmp_path: Path) -> Kit:
     made = Kit(tmp_path)
     made.state.mkdir()
     credentials = {"apiUrl": "https://edge", "apiKey": "secret", "caFile": "/state/ca.crt"}
-    (made.state / "credentials.json").write_text(json.dumps(credentials))
+    for name in ("credentials.json", "credentials.tiny-prod.json"):
+        (made.state / name).write_text(json.dumps(credentials))
     return made
 
 
@@ -133,6 +135,18 @@ def test_a_foreign_cluster_gets_its_images_by_its_registry_and_ours_is_not_start
     assert steps.done[2:5] == ["images", "push to registry.example/plm", "stack"]
     assert "start" not in steps.done
     assert steps.references == REMOTE
+
+
+def test_a_foreign_stack_that_points_at_the_embedded_edge_is_asked_where_its_own_is(
+    steps: Steps, kit: Kit
+) -> None:
+    """As one that an earlier version made."""
+    (kit.state / "Pulumi.tiny-prod.yaml").touch()
+    steps.configured["apiUrl"] = ""
+    done = kit.call("up", "--context", "prod")
+    assert done.returncode == 2
+    assert steps.done == ["doctor"]
+    assert "the stack of prod does not say where people reach its edge" in done.stderr
 
 
 def test_another_installation_s_cluster_is_taken_over_only_when_asked(

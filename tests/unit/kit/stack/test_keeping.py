@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 import yaml
 from plminfra.config import SECRETS
+from plmkit.commands import down
 from plmkit.console import ExitCode, KitError
-from plmkit.credentials import load_credentials
-from plmkit.stack import Workspace, making
+from plmkit.credentials import chosen_credentials, load_credentials
+from plmkit.stack import Workspace, edge_address, making
 from plmkit.state import Places
 from support.paper_pulumi import PaperPulumi, is_known, put_pulumi, secrets_of
 
 CHECKOUT = Path(__file__).parents[4]
+EDGE = "https://192.0.2.7:30443"
 
 
 @pytest.fixture
@@ -71,17 +73,78 @@ def test_a_key_whose_renewal_was_cut_off_is_renewed_again(
     assert workspace.is_made
 
 
-def test_credentials_are_those_of_the_stack_that_was_asked_for_last(
+def test_each_stack_keeps_its_own_credentials(pulumi: PaperPulumi, workspace: Workspace) -> None:
+    """A payment for one cluster must not reach another one."""
+    before = workspace.credentials.read_bytes()
+    elsewhere = Workspace(workspace.places, "prod")
+    assert making.init(elsewhere, api_url=EDGE)
+    assert workspace.is_made
+    assert elsewhere.is_made
+    assert workspace.credentials.read_bytes() == before
+    for each in (workspace, elsewhere):
+        authority = secrets_of(each, pulumi)["caCertificate"]
+        assert load_credentials(each.credentials).ca_file.read_text() == authority
+    foreign = load_credentials(elsewhere.credentials)
+    assert (foreign.api_url, elsewhere.credentials.stat().st_mode & 0o777) == (EDGE, 0o600)
+    left = [path.name for path in workspace.places.state.iterdir() if not down._is_ours(path.name)]
+    assert left == [], "no purge would remove it"
+
+
+def test_where_the_edge_is_goes_into_certificate_stack_and_credentials(
     pulumi: PaperPulumi, workspace: Workspace
 ) -> None:
     elsewhere = Workspace(workspace.places, "prod")
-    assert making.init(elsewhere)
-    assert not workspace.is_made
-    assert not making.init(workspace)
-    assert workspace.is_made
-    assert not elsewhere.is_made
-    authority = secrets_of(workspace, pulumi)["caCertificate"]
-    assert load_credentials(workspace.places.credentials).ca_file.read_text() == authority
+    making.init(elsewhere, api_url=EDGE)
+    key = load_credentials(elsewhere.credentials).api_key
+    assert not making.init(elsewhere, api_url="https://192.0.2.8:443")
+    found = configuration(elsewhere)["config"]
+    assert found["plm:apiUrl"] == "https://192.0.2.8:443"
+    assert found["plm:edgeAddresses"] == ["192.0.2.8"]
+    after = load_credentials(elsewhere.credentials)
+    assert (after.api_url, after.api_key) == ("https://192.0.2.8:443", key)
+
+
+def test_the_context_chooses_whose_credentials_are_used(
+    pulumi: PaperPulumi, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLM_STATE_DIR", str(workspace.places.state))
+    making.init(Workspace(workspace.places, "prod"), api_url=EDGE)
+    assert chosen_credentials("prod").api_url == EDGE
+    assert chosen_credentials(None).api_url == "https://198.51.100.2:30443"
+    monkeypatch.setenv("PLM_CONTEXT", "prod")
+    assert chosen_credentials(None).api_url == EDGE
+    with pytest.raises(KitError) as missing:
+        chosen_credentials("stage")
+    assert missing.value.cure == "plm up --context stage"
+
+
+@pytest.mark.parametrize(
+    ("url", "names"),
+    [
+        ("https://192.0.2.7:30443", ["192.0.2.7"]),
+        ("https://[2001:db8::7]:30443", ["2001:db8::7"]),
+        ("https://localhost:8443", []),
+    ],
+)
+def test_an_edge_is_reached_by_what_its_certificate_can_name(url: str, names: list[str]) -> None:
+    assert edge_address.addresses_of(url) == names
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "192.0.2.7:30443",
+        "http://192.0.2.7",
+        "https://pay.example",
+        "https://",
+        "https://[x",
+        "https://192.0.2.7:x",
+    ],
+)
+def test_what_no_certificate_of_the_edge_names_is_refused(url: str) -> None:
+    with pytest.raises(KitError, match="is no address of an edge") as refused:
+        edge_address.addresses_of(url)
+    assert refused.value.exit_code is ExitCode.WRONG_USAGE
 
 
 def test_a_deployed_stack_whose_configuration_is_gone_is_not_made_over(
@@ -102,7 +165,7 @@ def test_a_registry_is_written_also_into_a_stack_that_is_there(
 ) -> None:
     """It is what `plm up --context` tells people to type."""
     elsewhere = Workspace(workspace.places, "prod")
-    making.init(elsewhere)
+    making.init(elsewhere, api_url=EDGE)
     assert making.configured(elsewhere, "registry") == ""
     assert not making.init(elsewhere, registry="registry.example/plm")
     assert making.configured(elsewhere, "registry") == "registry.example/plm"
