@@ -1,27 +1,32 @@
-"""Two replicas, one acts: never both, and the other takes over soon."""
+"""Two replicas, one acts: never both, and the other takes over soon. In virtual time."""
 
 import asyncio
-import time
 
 import pytest
 from plmop.cluster import ClusterError
 from plmop.leadership import Leadership
 from plmop.settings import LeaseSettings
 from support.paper_cluster import PaperCluster
+from support.virtual_time import in_virtual_time
 
 FAST = LeaseSettings(duration_s=1, renew_s=0.1, retry_s=0.05)
 
 
+def now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
 def candidate(cluster: PaperCluster, name: str) -> Leadership:
-    return Leadership(cluster, FAST, name, time.monotonic)
+    return Leadership(cluster, FAST, name, now_s)
 
 
 async def within(work: asyncio.Task[None], seconds: float) -> float:
-    began = time.monotonic()
+    began = now_s()
     await asyncio.wait_for(work, seconds)
-    return time.monotonic() - began
+    return now_s() - began
 
 
+@in_virtual_time
 async def test_one_leads_and_the_other_waits() -> None:
     cluster = PaperCluster()
     first, second = candidate(cluster, "first"), candidate(cluster, "second")
@@ -37,6 +42,7 @@ async def test_one_leads_and_the_other_waits() -> None:
         task.cancel()
 
 
+@in_virtual_time
 async def test_an_orderly_end_hands_over_at_once() -> None:
     cluster = PaperCluster()
     first, second = candidate(cluster, "first"), candidate(cluster, "second")
@@ -45,22 +51,25 @@ async def test_an_orderly_end_hands_over_at_once() -> None:
     await asyncio.sleep(0)
     await first.release()
     assert not first.holds()
-    assert await within(waiting, 1) < FAST.duration_s / 2
+    assert await within(waiting, 1) <= FAST.retry_s
     assert second.holds()
 
 
+@in_virtual_time
 async def test_a_silent_leader_is_followed_after_its_lease_and_never_overlaps() -> None:
     """The old leader stops acting, by its own clock, before the new one may begin."""
     cluster = PaperCluster()
     first, second = candidate(cluster, "first"), candidate(cluster, "second")
     await first.acquire()
-    await within(asyncio.create_task(second.acquire()), 3)
+    waited_s = await within(asyncio.create_task(second.acquire()), 3)
+    assert FAST.duration_s <= waited_s <= FAST.duration_s + FAST.retry_s
     assert not first.holds()
     assert second.holds()
     transitions = cluster.objects["Lease", "plm-operator"]["spec"]["leaseTransitions"]
     assert transitions == 1
 
 
+@in_virtual_time
 async def test_a_leader_that_cannot_renew_stops_by_itself() -> None:
     cluster = PaperCluster()
     leader = candidate(cluster, "first")
@@ -74,6 +83,7 @@ async def test_a_leader_that_cannot_renew_stops_by_itself() -> None:
     assert not leader.holds()
 
 
+@in_virtual_time
 async def test_of_two_that_come_at_once_one_wins() -> None:
     """Both saw a free Lease; the API server lets only one write."""
     cluster = PaperCluster()
@@ -88,12 +98,14 @@ async def test_of_two_that_come_at_once_one_wins() -> None:
         task.cancel()
 
 
+@in_virtual_time
 async def test_a_restarted_pod_takes_its_own_lease_back_at_once() -> None:
     cluster = PaperCluster()
     await candidate(cluster, "same").acquire()
-    assert await within(asyncio.create_task(candidate(cluster, "same").acquire()), 1) < 0.5
+    assert await within(asyncio.create_task(candidate(cluster, "same").acquire()), 1) == 0
 
 
+@in_virtual_time
 async def test_nobody_releases_what_another_holds() -> None:
     cluster = PaperCluster()
     first, second = candidate(cluster, "first"), candidate(cluster, "second")
@@ -104,6 +116,7 @@ async def test_nobody_releases_what_another_holds() -> None:
 
 
 @pytest.mark.parametrize("status", [409, 0])
+@in_virtual_time
 async def test_a_failed_write_of_the_lease_is_no_leadership(status: int) -> None:
     cluster = PaperCluster()
     loser = candidate(cluster, "loser")

@@ -1,14 +1,16 @@
 """An event loop whose clock jumps: fifteen seconds of waiting take none, and the same test takes the same turns."""
 
 import asyncio
+import functools
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
 _Result = TypeVar("_Result")
+_Given = ParamSpec("_Given")
 
 
 class _Jumping(selectors.SelectSelector):
@@ -60,3 +62,15 @@ def run(main: Coroutine[Any, Any, _Result], *modules: ModuleType) -> _Result:
             patch.setattr(module, "time", LoopClock())
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
             return runner.run(main)
+
+
+def in_virtual_time(
+    story: Callable[_Given, Coroutine[Any, Any, None]],
+) -> Callable[_Given, None]:
+    """A test whose whole story runs in virtual time."""
+
+    @functools.wraps(story)
+    def test(*args: _Given.args, **kwargs: _Given.kwargs) -> None:
+        run(story(*args, **kwargs))
+
+    return test
