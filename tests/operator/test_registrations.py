@@ -1,6 +1,7 @@
 """The ledger as the operator knows it: refreshed by one question for all, refusals kept until the next resync."""
 
 import asyncio
+from itertools import count
 from typing import Any
 
 import pytest
@@ -83,8 +84,12 @@ async def test_it_tells_when_the_ledger_comes_and_goes() -> None:
     moods: list[bool] = []
     changes: list[frozenset[str]] = []
     is_away = [True]
+    asked = count()
+    asked_often = asyncio.Event()
 
     async def call(method: str, request: object) -> Any:
+        if next(asked) == 3:
+            asked_often.set()
         if is_away[0]:
             raise Unavailable(Code.LEDGER_UNAVAILABLE, "away")
         return await ledger.call(method, request)
@@ -93,7 +98,7 @@ async def test_it_tells_when_the_ledger_comes_and_goes() -> None:
     following = asyncio.create_task(
         registrations.follow(0.01, changes.append, lambda: moods.append(registrations.answers))
     )
-    await asyncio.sleep(0.05)
+    await asyncio.wait_for(asked_often.wait(), 5)
     assert moods == []
     assert "away" in registrations.problem
     is_away[0] = False

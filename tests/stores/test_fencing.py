@@ -59,7 +59,7 @@ async def test_the_second_takes_over_and_the_first_never_commits_again(database:
     async with leading_writer(database.ledger) as first:
         await ask_all(first, [*demo_mesh.founding(), move("before")])
         async with running_writer(database.ledger) as second:
-            await asyncio.sleep(0.2)  # it has joined the queue for the lock
+            await database.until_blocked()  # it has joined the queue for the lock
             await kill_backends(database)
             answers = await outcomes(first, ["late1", "late2"])
             await until(lambda: first.leads or second.leads, _TAKE_OVER_S, "one leads again")
@@ -148,7 +148,7 @@ async def test_a_writer_that_cannot_take_the_row_waits_for_a_commit_under_way(
         async with connection.transaction():
             await connection.fetchval("SELECT 1 FROM writer WHERE epoch = 0 FOR SHARE")
             async with running_writer(database.ledger) as writer:
-                await asyncio.sleep(0.5)
+                await database.until_blocked()
                 assert not writer.leads
         async with leading_writer(database.ledger) as writer:
             assert writer.leads

@@ -91,7 +91,7 @@ async def test_the_lock_is_waited_for_and_not_for_ever(database: Database, tmp_p
             await migrate(settings.model_copy(update={"wait_s": 0.5}))
         assert "more.x" not in await schema(database)
         waiting = asyncio.create_task(migrate(settings))
-        await asyncio.sleep(0.3)
+        await database.until_blocked()
         assert not waiting.done()
     finally:
         await connection.close()

@@ -22,6 +22,7 @@ from support.waiting import until
 _LEAD_S = 15.0
 _RELEASE_S = 10.0
 _SENT_S = 15.0
+_BLOCKED_S = 15.0
 _LOOK_AGAIN_S = 0.02
 # What a refused command must leave as it was. The outbox too: nothing is told of what did not happen.
 _TABLES = (
@@ -75,6 +76,16 @@ class Database:
         """Wait until nothing is left in the outbox."""
         async with asyncio.timeout(_SENT_S):
             while await self.run("SELECT 1 FROM outbox LIMIT 1"):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def until_blocked(self) -> None:
+        """Wait until some connection waits for a lock."""
+        waiting = (
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        async with asyncio.timeout(_BLOCKED_S):
+            while not await self.run(waiting):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(_LOOK_AGAIN_S)
 
 
