@@ -96,7 +96,7 @@ def named(command: Command) -> str:
 def test_followed_logs_go_on_until_they_are_stopped(
     platform: Platform, folder: Path, environment: Mapping[str, str]
 ) -> None:
-    """Each demo closes an attempt, and the gateway tells of it; Ctrl-C ends with the documented code."""
+    """Each demo closes an attempt, and the gateway tells of it; SIGTERM ends it with the code documented for Ctrl-C."""
     [command] = [each for each in documented() if each.text == ENDLESS]
     shell = start(command, folder, environment, prefix="exec ")
     assert shell.stdout is not None
