@@ -68,7 +68,7 @@ class StackConfig:
             )
         missing = [name for name in IMAGES if name not in self.images]
         if missing:
-            raise ValueError(f"plm:images lacks {', '.join(missing)}: run plm images")
+            raise ValueError(f"plm:images lacks {', '.join(missing)}: plm up builds and names them")
         # A tag may mean another image tomorrow, and no update would carry that into a pod.
         loose = [name for name in IMAGES if not _BY_DIGEST.search(str(self.images[name]))]
         if loose:

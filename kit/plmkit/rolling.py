@@ -35,9 +35,9 @@ def patch_of(deployment: Mapping[str, Any], references: Mapping[str, str]) -> di
 
 
 def roll(places: Places, references: Mapping[str, str]) -> list[str]:
-    """Patch what runs an older image, wait for it, and name it. Mesh nodes are rolled by their operator."""
+    """Patch what runs an older image, wait for it, and name it. Mesh nodes are rolled by their operator, and last."""
     kubectl = find_kubectl(places, None)
-    rolled = []
+    patches: dict[str, dict[str, Any]] = {}
     for deployment in kubectl.get("deployments"):
         name = deployment["metadata"]["name"]
         # A mesh node's Deployment is its operator's: it would take our patch back.
@@ -45,11 +45,21 @@ def roll(places: Places, references: Mapping[str, str]) -> list[str]:
             continue
         patch = patch_of(deployment, references)
         if patch is not None:
-            _run(kubectl, "patch", "deployment", name, "--patch", json.dumps(patch))
-            rolled.append(name)
-    for name in rolled:
-        _run(kubectl, "rollout", "status", "deployment", name, f"--timeout={_TIMEOUT_S}s")
-    return rolled
+            patches[name] = patch
+    rounds = in_order(patches)
+    for names in rounds:
+        for name in names:
+            _run(kubectl, "patch", "deployment", name, "--patch", json.dumps(patches[name]))
+        for name in names:
+            _run(kubectl, "rollout", "status", "deployment", name, f"--timeout={_TIMEOUT_S}s")
+    return [name for names in rounds for name in names]
+
+
+def in_order(patches: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Rounds of names. The operator starts every mesh node anew: services must not share the cores with them all."""
+    last = [name for name, patch in patches.items() if _NODE_IMAGE in json.dumps(patch)]
+    first = [name for name in patches if name not in last]
+    return [names for names in (first, last) if names]
 
 
 def _run(kubectl: Kubectl, *arguments: str) -> None:

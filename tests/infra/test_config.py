@@ -135,7 +135,7 @@ def test_keys_are_those_that_pulumi_hands_over() -> None:
 @pytest.mark.parametrize("name", IMAGES)
 def test_a_missing_image_is_refused_with_the_cure(name: str) -> None:
     images = {other: text for other, text in program.IMAGES.items() if other != name}
-    with pytest.raises(ValueError, match=f"plm:images lacks {name}: run plm images"):
+    with pytest.raises(ValueError, match=f"plm:images lacks {name}: plm up builds"):
         load(values(images=images))
 
 

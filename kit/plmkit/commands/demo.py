@@ -54,7 +54,8 @@ async def _run(times: int, context: str | None, output: Output) -> "list[Report]
     kubectl = find_kubectl(places, context)
     cluster = LocalCluster(places, places.cache / "tools" / "bin")
     reports = []
-    async with open_api(chosen_credentials(context)) as api:
+    credentials = chosen_credentials(context)
+    async with open_api(credentials) as api:
 
         def victim_of(node: str) -> KilledTask | LeavingProcess:
             if kubectl.is_embedded:
@@ -66,6 +67,8 @@ async def _run(times: int, context: str | None, output: Output) -> "list[Report]
             reports.append(report)
             if output is Output.TEXT:
                 _emit_report(report)
+        if output is Output.TEXT:
+            emit(f"\nAPI  {credentials.api_url}")
     return reports
 
 

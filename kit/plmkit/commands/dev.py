@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from plmkit.console import ExitCode, KitError, Output, emit, emit_json, say
+from plmkit.kubectl import chosen_context
 from plmkit.state import Places, find_places
 
 _EXAMPLES = """
@@ -35,6 +36,12 @@ def dev(
 ) -> None:
     """Build changed services into images, import what is new of them, and roll the pods that run them."""
     places = find_places()
+    if chosen_context(None) is not None:
+        raise KitError(
+            "plm dev works on the embedded cluster alone, and PLM_CONTEXT names another",
+            "env -u PLM_CONTEXT plm dev",
+            ExitCode.WRONG_USAGE,
+        )
     if not places.kubeconfig.exists():
         raise KitError(
             "there is no embedded cluster to develop on", "plm up", ExitCode.UNFIT_ENVIRONMENT
@@ -97,6 +104,8 @@ def _bring(places: Places) -> list[str]:
     built = images.ensure(places, say=say)
     images.load(places, LocalCluster(places, places.cache / "tools" / "bin"), built)
     references = {name: image.reference for name, image in built.items()}
-    # The stack must say what runs, or the next `plm up` would take it back.
-    set_images(Workspace(places), references)
+    workspace = Workspace(places)
+    # The stack must say what runs, or the next `plm up` would take it back; and that `plm up` must look for itself.
+    set_images(workspace, references)
+    workspace.rolled.touch()
     return roll(places, references)

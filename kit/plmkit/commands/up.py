@@ -130,6 +130,9 @@ def _deploy(workspace: Workspace) -> None:
     from plmkit.stack import pulumi
 
     arguments = ["up", "--yes", "--skip-preview", "--suppress-outputs"]
+    if workspace.rolled.exists():
+        # Else what Pulumi remembers of the pods would pass for what runs in them.
+        arguments.append("--refresh")
     if is_interactive():
         code = pulumi.show(workspace, arguments)
     else:
@@ -137,6 +140,7 @@ def _deploy(workspace: Workspace) -> None:
         code = pulumi.run_quietly(workspace, [*arguments, *quiet])
     if code != 0:
         raise KitError("pulumi up failed", "plm status; then plm up again")
+    workspace.rolled.unlink(missing_ok=True)
 
 
 def _finish(workspace: Workspace, steps: _Steps, output: Output) -> None:

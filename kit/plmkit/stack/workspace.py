@@ -57,6 +57,11 @@ class Workspace:
         return self.places.state / f"credentials.{self.stack}.json"
 
     @property
+    def rolled(self) -> Path:
+        """There while `plm dev` has put images into pods that Pulumi knows nothing of."""
+        return self.places.state / f"Pulumi.{self.stack}.rolled"
+
+    @property
     def is_made(self) -> bool:
         """Whether `plm stack init` has run to its end, and the credentials there are this stack's."""
         try:

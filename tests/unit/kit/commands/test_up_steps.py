@@ -126,6 +126,20 @@ def test_only_a_terminal_gets_pulumi_s_own_display(
     assert steps.done[-1] == "pulumi's own display"
 
 
+def test_pulumi_looks_for_itself_once_after_plm_dev(steps: Steps, kit: Kit) -> None:
+    """What it remembers of the pods is not what runs in them."""
+    kit.call("up")
+    assert "--refresh" not in steps.arguments
+    (kit.state / "Pulumi.tiny.rolled").touch()
+    steps.exit_code_of_pulumi = 255
+    kit.call("up")
+    steps.exit_code_of_pulumi = 0
+    kit.call("up")
+    assert "--refresh" in steps.arguments
+    kit.call("up")
+    assert "--refresh" not in steps.arguments
+
+
 def test_a_foreign_cluster_gets_its_images_by_its_registry_and_ours_is_not_started(
     steps: Steps, kit: Kit
 ) -> None:

@@ -107,3 +107,13 @@ def test_a_payment_that_was_interrupted_leaves_its_key(kit: Kit) -> None:
         [key] = gateway.asked
     assert process.returncode == 130
     assert f"key {key}\n" in said
+
+
+def test_dev_never_touches_another_cluster(kit: Kit) -> None:
+    """Its images are on no registry: the pods of that cluster would wait for them for ever."""
+    kit.state.mkdir()
+    (kit.state / "kubeconfig").touch()
+    done = kit.with_variables(PLM_CONTEXT="prod").call("dev", "--once")
+    assert done.returncode == 2
+    assert "plm dev works on the embedded cluster alone" in done.stderr
+    assert "try: env -u PLM_CONTEXT plm dev" in done.stderr
