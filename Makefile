@@ -64,7 +64,7 @@ fmt: .venv/.synced ## Format the code
 	@.venv/bin/ruff format .
 
 clean: ## Remove what was made inside the checkout (caches and state elsewhere stay)
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage bench/results
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/results
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.synced: pyproject.toml uv.lock
