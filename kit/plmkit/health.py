@@ -8,6 +8,8 @@ Object = Mapping[str, Any]
 
 MESH_NODE_LABEL = "mesh-node"
 NAME_LABEL = "app.kubernetes.io/name"
+# The operator sets it: a name that begins like another one is no other one's.
+NODE_LABEL = "plm.dev/node"
 JOB_LABEL = "batch.kubernetes.io/job-name"
 # A pod on its way is none that fails.
 _ON_ITS_WAY = frozenset({"ContainerCreating", "PodInitializing"})
@@ -133,7 +135,7 @@ def _node(item: Object, pods: Sequence[Object]) -> Node:
         ),
         {"status": "Unknown", "reason": "NotSeen", "message": "the operator has not seen it yet"},
     )
-    own = [pod for pod in pods if pod["metadata"]["name"].startswith(f"node-{name}-")]
+    own = [pod for pod in pods if pod["metadata"].get("labels", {}).get(NODE_LABEL) == name]
     return Node(
         name=name,
         is_ready=ready["status"] == "True",

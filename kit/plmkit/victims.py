@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from plmkit.console import KitError
+from plmkit.health import NODE_LABEL
 
 _BACK_WITHIN_S = 60.0
 _LOOK_EVERY_S = 0.1
@@ -41,9 +42,8 @@ def find_running(node: str, reader: Reader) -> Running:
     """The node's container. Raises KitError when there is none or more than one."""
     pods = [
         pod
-        for pod in reader.get("pods", "-l", "app.kubernetes.io/component=mesh-node")
-        if pod["metadata"]["name"].startswith(f"node-{node}-")
-        and "deletionTimestamp" not in pod["metadata"]
+        for pod in reader.get("pods", "-l", f"{NODE_LABEL}={node}")
+        if "deletionTimestamp" not in pod["metadata"]
     ]
     running = [
         Running(

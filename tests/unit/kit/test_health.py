@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from plmkit.health import newest_pod_of_jobs, read_health
+from plmkit.health import NODE_LABEL, newest_pod_of_jobs, read_health
 
 
 def workload(kind: str, name: str, ready: int = 1, **labels: str) -> dict[str, Any]:
@@ -82,7 +82,12 @@ def test_a_pod_that_fits_nowhere_says_why() -> None:
 
 
 def test_mesh_nodes_speak_through_their_condition() -> None:
-    node_pod = pod("node-b-xyz", "node-b", restartCount=3)
+    own, other = (
+        pod(f"node-{name}-xyz", "node", restartCount=count)
+        for name, count in (("b", 3), ("b-2", 9))
+    )
+    own["metadata"]["labels"][NODE_LABEL] = "b"
+    other["metadata"]["labels"][NODE_LABEL] = "b-2"
     health = read_health(
         [
             workload(
@@ -90,7 +95,7 @@ def test_mesh_nodes_speak_through_their_condition() -> None:
             ),
             workload("Deployment", "gateway"),
         ],
-        [node_pod],
+        [own, other],
         [mesh_node("b", "False", "PodNotReady"), {"metadata": {"name": "new"}}],
     )
     assert [node.restarts for node in health.nodes] == [3, 0]

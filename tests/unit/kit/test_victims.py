@@ -5,13 +5,17 @@ from typing import Any
 
 import pytest
 from plmkit.console import KitError
+from plmkit.health import NODE_LABEL
 from plmkit.victims import KilledTask, LeavingProcess, find_running
+from plmop.mesh_node import manifests
 
 
-def pod(name: str, container: str, *, ready: bool = True, **metadata: Any) -> dict[str, Any]:
+def pod(
+    name: str, container: str, *, ready: bool = True, node: str = "b", **metadata: Any
+) -> dict[str, Any]:
     status = {"containerID": f"containerd://{container}", "ready": ready, "state": {"running": {}}}
     return {
-        "metadata": {"name": name, **metadata},
+        "metadata": {"name": name, "labels": {NODE_LABEL: node}, **metadata},
         "status": {"containerStatuses": [status]},
     }
 
@@ -29,18 +33,29 @@ class FakeCluster:
 
     def get(self, *arguments: str) -> list[Mapping[str, Any]]:
         script: list[Any] = self._pods if arguments[0] == "pods" else self._nodes
-        answer = script.pop(0) if len(script) > 1 else script[0]
-        return [mesh_node(answer)] if isinstance(answer, str) else answer
+        answer: Any = script.pop(0) if len(script) > 1 else script[0]
+        if isinstance(answer, str):
+            return [mesh_node(answer)]
+        pods: list[Mapping[str, Any]] = answer
+        if "-l" not in arguments:
+            return pods
+        label, _, value = arguments[-1].partition("=")
+        return [pod for pod in pods if pod["metadata"]["labels"][label] == value]
 
 
 def test_the_right_pod_is_found_among_others_and_leaving_ones() -> None:
     pods = [
         pod("node-b-old", "c0", deletionTimestamp="now"),
         pod("node-b-new", "c1"),
-        pod("node-bb-x", "c2"),
+        pod("node-bb-x", "c2", node="bb"),
+        pod("node-b-2-x", "c3", node="b-2"),
     ]
     running = find_running("b", FakeCluster([pods], ["True"]))
     assert (running.pod, running.container_id) == ("node-b-new", "c1")
+
+
+def test_the_label_is_the_operators() -> None:
+    assert manifests.NODE_LABEL == NODE_LABEL
 
 
 @pytest.mark.parametrize("pods", [[], [pod("node-b-x", "c1"), pod("node-b-y", "c2")]])
