@@ -3,7 +3,7 @@
 A platform that cannot start fails the run. Nothing here skips.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,20 +62,6 @@ def mesh50(platform: Platform) -> list[str]:
     wait_until(platform.all_nodes_ready, MESH50_READY_S, "50 nodes are Ready")
     values = yaml.safe_load(mesh_values.PATH.read_text())
     return sorted(name for name, spec in values["nodes"].items() if spec)
-
-
-@pytest.fixture
-def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Print a figure where the person who runs the tests sees it, also when all is green."""
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-
-    def write(text: str) -> None:
-        if reporter is not None and capture is not None:
-            with capture.global_and_fixture_disabled():
-                reporter.write_line(f"\n{text}")
-
-    return write
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The operator on a stage: one API server for all tests of this folder that ask for it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,17 +23,3 @@ def operator(stage: Stage) -> Iterator[Replica]:
     yield replica
     replica.stop()
     stage.clear()
-
-
-@pytest.fixture
-def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Print a figure where the person who runs the tests sees it, also when all is green."""
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-
-    def write(text: str) -> None:
-        if reporter is not None and capture is not None:
-            with capture.global_and_fixture_disabled():
-                reporter.write_line(f"\n{text}")
-
-    return write
