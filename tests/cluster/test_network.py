@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from plmkit.health import read_health
 from support.platform import Platform
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -32,6 +34,7 @@ TARGETS = {
 # No Service has this port: it is asked for at the address of the pod.
 PROBES = "probes of the ledger"
 PROBES_PORT = 8080
+WELL_WITHIN_S = 120
 OPEN = {
     ("gateway", "ledger"),
     ("gateway", "node"),
@@ -67,6 +70,12 @@ print(json.dumps(found))
 """
 
 
+def is_well(platform: Platform) -> bool:
+    kubectl = platform.kubectl
+    workloads, nodes = kubectl.get("deployments,statefulsets"), kubectl.get("meshnodes.plm.dev")
+    return read_health(workloads, kubectl.get("pods"), nodes).troubles == ()
+
+
 def targets(platform: Platform) -> dict[str, tuple[str, int]]:
     found = platform.kubectl.get("pods", "--selector", "app.kubernetes.io/name=ledger")
     [ledger] = [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
@@ -88,6 +97,8 @@ def connections(
 @pytest.fixture(scope="module")
 def answers(platform: Platform) -> Mapping[str, Mapping[str, str]]:
     """By source, then target. Asked once: what is closed says so by saying nothing for a while."""
+    # A Service without a pod that is ready refuses for itself, and would seem to have been reached.
+    wait_until(lambda: is_well(platform), WELL_WITHIN_S, "all that runs is ready")
     asked = targets(platform)
     with ThreadPoolExecutor() as pool:
         heard = pool.map(lambda source: connections(platform, source, asked), SOURCES)
