@@ -1,8 +1,8 @@
 """Records into rows: everything one batch changed, as one statement, which is one transaction and one round trip.
 
 The statement locks the row of the epoch, sets synchronous_commit for its own commit, and writes only where the epoch is
-still the writer's. Each table's rows travel as one array per column. What should move must be there: a row that is
-not fails the statement, and with it everything else that the batch would write.
+still the writer's. Each table's rows travel as one array per column, written as text. What should move must be there: a
+row that is not fails the statement, and with it everything else that the batch would write.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +16,7 @@ import asyncpg
 from plm.domain.books import Books
 from plm.domain.chain import Entry
 from plm.ledger import hops
+from plm.ledger.array_literals import array_literal
 from plm.stores.postgres import Connection
 
 # set_config with true is SET LOCAL: it holds until this transaction has ended.
@@ -23,8 +24,6 @@ _FENCE = (
     "fence AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true)"
     " FROM writer WHERE epoch = $1 FOR SHARE)"
 )
-# Large integers travel as text: the driver would make a decimal of each.
-_ON_THE_WAY = {"numeric": "text"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +39,8 @@ class _Table:
     def statement(self, places: Iterator[int]) -> str:
         """An INSERT from one array per column; rows whose key exists get the changing columns anew."""
         names = ", ".join(name for name, _ in self.columns)
-        values = ", ".join(f"{name}::{kind}" for name, kind in self.columns)
         insert = (
-            f"write_{self.name} AS (INSERT INTO {self.name} ({names}) SELECT {values}"  # noqa: S608 - names are ours
+            f"write_{self.name} AS (INSERT INTO {self.name} ({names}) SELECT {names}"  # noqa: S608 - names are ours
             f" FROM {_rows(self.columns, places)} WHERE EXISTS (SELECT FROM fence)"
         )
         if not self.changing:
@@ -63,9 +61,7 @@ class _Move:
     def statement(self, places: Iterator[int]) -> str:
         """An UPDATE from one array per column."""
         key = " AND ".join(f"o.{name} = t.{name}" for name, _ in self.columns[: self.keys])
-        updates = ", ".join(
-            f"{name} = t.{name}::{kind}" for name, kind in self.columns[self.keys :]
-        )
+        updates = ", ".join(f"{name} = t.{name}" for name, _ in self.columns[self.keys :])
         return (
             f"move_{self.name} AS (UPDATE {self.name} o SET {updates} FROM {_rows(self.columns, places)}"  # noqa: S608 - names are ours
             f" WHERE {key} AND EXISTS (SELECT FROM fence) RETURNING 1)"
@@ -73,11 +69,11 @@ class _Move:
 
     def check(self, place: int) -> str:
         """True, or an error of the whole statement. `place` is that of the first key's array."""
-        return f"all_moved('{self.name}', (SELECT count(*) FROM move_{self.name}), cardinality(${place}))"  # noqa: S608 - names are ours
+        return f"all_moved('{self.name}', (SELECT count(*) FROM move_{self.name}), cardinality(${place}::text::text[]))"  # noqa: S608 - names are ours
 
 
 def _rows(columns: tuple[tuple[str, str], ...], places: Iterator[int]) -> str:
-    arrays = ", ".join(f"${next(places)}::{_ON_THE_WAY.get(kind, kind)}[]" for _, kind in columns)
+    arrays = ", ".join(f"${next(places)}::text::{kind}[]" for _, kind in columns)
     return f"unnest({arrays}) AS t ({', '.join(name for name, _ in columns)})"
 
 
@@ -169,7 +165,11 @@ async def commit(
     """
     batches = [(table, records) for table, records in _batches(books, entries, messages) if records]
     statement = _statement(tuple(table for table, _ in batches))
-    arrays = [list(column) for _, records in batches for column in zip(*records, strict=True)]
+    arrays = [
+        array_literal(kind, column)
+        for table, records in batches
+        for (_, kind), column in zip(table.columns, zip(*records, strict=True), strict=True)
+    ]
     try:
         is_leading = await connection.fetchval(statement, epoch, *arrays)
     except (asyncpg.RaiseError, asyncpg.IntegrityConstraintViolationError) as error:
