@@ -15,6 +15,7 @@ _IN_PROGRESS = frozenset({Code.PAYMENT_IN_PROGRESS, Code.ATTEMPT_OPEN})
 _RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 _STATUS_OF_PLATFORM = "plm status (what runs, what is wrong, what to do next)"
+_ASK_AGAIN = "plm status (is a node down?), then the same command with the same --key"
 _CURES: dict[str, str] = {
     Code.INVALID_AMOUNT: "write the amount as a decimal number above zero, such as 10000.00",
     Code.AMOUNT_TOO_LARGE: "pay a smaller amount",
@@ -27,7 +28,13 @@ _CURES: dict[str, str] = {
     Code.FORBIDDEN: "use a key whose client may pay from this node",
     Code.DEBUG_DISABLED: "set plm:debugEnabled to true in the stack and run plm up",
     Code.KEY_REUSED: "use another --key, or repeat the first request exactly",
-    Code.NO_ROUTE: "plm status (is a node down?), then the same command with the same --key",
+    Code.ATTEMPTS_EXHAUSTED: "plm status (is a node down?), then pay again with another --key",
+    Code.NO_ROUTE: _ASK_AGAIN,
+    Code.NODE_UNREACHABLE: _ASK_AGAIN,
+    Code.OVERLOADED: "wait a little, then the same command with the same --key",
+    Code.DEADLINE_EXCEEDED: "the same command with the same --key",
+    Code.PAYMENT_IN_PROGRESS: "the same command with the same --key",
+    Code.LEDGER_UNAVAILABLE: "plm status, then the same command with the same --key",
     UNREACHABLE: _STATUS_OF_PLATFORM,
     NO_ANSWER: "the same command with the same --key: it pays at most once",
     BAD_ANSWER: "plm logs gateway",
