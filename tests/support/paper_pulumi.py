@@ -157,6 +157,8 @@ def secrets_of(workspace: Workspace, pulumi: PaperPulumi) -> dict[str, str]:
 
 def is_known(key: str, keys_file: str) -> bool:
     """Whether a gateway with this file takes this key."""
-    [client] = json.loads(keys_file)["clients"]
-    salted = bytes.fromhex(client["salt"]) + key.encode()
-    return bool(client["key_sha256"] == hashlib.sha256(salted).hexdigest())
+    return any(
+        client["key_sha256"]
+        == hashlib.sha256(bytes.fromhex(client["salt"]) + key.encode()).hexdigest()
+        for client in json.loads(keys_file)["clients"]
+    )

@@ -73,15 +73,28 @@ def _make(workspace: Workspace, given: Mapping[str, Any]) -> None:
 
 
 def _renew_key(workspace: Workspace) -> None:
-    """The stack keeps only a hash of its API key: a lost key is replaced. The next `pulumi up` tells the gateway."""
+    """The stack keeps only a hash of the operator's key: a lost one is replaced, and other clients keep theirs.
+
+    The next `pulumi up` tells the gateway.
+    """
     with _draft(workspace) as draft:
         shutil.copy(workspace.configuration, draft)
         file = ("--config-file", str(draft))
         found = pulumi.run(workspace, "config", "get", _SECRETS, *file, folder=draft.parent)
         values: dict[str, str] = json.loads(found)
-        key = stack_secrets.make_key()
+        key = _renewed(values.get("apiKeysFile"))
         _encrypt(workspace, draft, {**values, "apiKeysFile": key.file})
     _write_credentials(workspace, key.plain, values["caCertificate"])
+
+
+def _renewed(known: str | None) -> stack_secrets.ApiKey:
+    try:
+        return stack_secrets.make_key(known) if known else stack_secrets.make_key()
+    except (ValueError, KeyError, TypeError) as error:
+        raise KitError(
+            f"apiKeysFile in the stack's secrets is no key file: {error!r}",
+            "docs/operating.md, API keys, has its form; then the same command again",
+        ) from error
 
 
 @contextlib.contextmanager

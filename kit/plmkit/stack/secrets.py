@@ -5,6 +5,7 @@ import hashlib
 import json
 import secrets
 from dataclasses import dataclass, field
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -14,6 +15,8 @@ from cryptography.x509.oid import NameOID
 _TOKEN_BYTES = 32
 _SALT_BYTES = 16
 _CA_DAYS = 3650
+_OPERATOR = "operator"
+_NOBODY = json.dumps({"clients": []})
 _CLOCK_SKEW = dt.timedelta(minutes=5)
 
 
@@ -75,23 +78,26 @@ class ApiKey:
     file: str
 
 
-def make_key() -> ApiKey:
-    """A fresh key."""
+def make_key(known: str = _NOBODY) -> ApiKey:
+    """A fresh key in place of the operator's. Every other client of the known file stays in it.
+
+    Raises ValueError, KeyError or TypeError when that is no key file.
+    """
     plain = f"plm_{secrets.token_urlsafe(_TOKEN_BYTES)}"
-    return ApiKey(plain, keys_file(plain, secrets.token_bytes(_SALT_BYTES)))
+    others = [each for each in json.loads(known)["clients"] if each["client_id"] != _OPERATOR]
+    ours = _operator(plain, secrets.token_bytes(_SALT_BYTES))
+    return ApiKey(plain, json.dumps({"clients": [ours, *others]}))
 
 
-def keys_file(api_key: str, salt: bytes) -> str:
-    """What the gateway reads: one client of role operator, its key as a salted hash."""
-    digest = hashlib.sha256(salt + api_key.encode()).hexdigest()
-    client = {
-        "client_id": "operator",
+def _operator(api_key: str, salt: bytes) -> dict[str, Any]:
+    """One client of what the gateway reads: its key as a salted hash."""
+    return {
+        "client_id": _OPERATOR,
         "role": "operator",
         "salt": salt.hex(),
-        "key_sha256": digest,
+        "key_sha256": hashlib.sha256(salt + api_key.encode()).hexdigest(),
         "nodes": [],
     }
-    return json.dumps({"clients": [client]})
 
 
 def make(now: dt.datetime) -> StackSecrets:

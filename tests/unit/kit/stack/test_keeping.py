@@ -1,16 +1,20 @@
 """A stack that is there keeps its secrets: it takes images and a registry, and a new key where the old one is lost."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from plm.domain.errors import Refused
+from plm.gateway.keys import Keys, Role
 from plminfra.config import SECRETS
 from plmkit.commands import down
 from plmkit.console import ExitCode, KitError
 from plmkit.credentials import chosen_credentials, load_credentials
 from plmkit.stack import Workspace, edge_address, making
 from plmkit.state import Places
+from support.paper_gateway import key_entry
 from support.paper_pulumi import PaperPulumi, is_known, put_pulumi, secrets_of
 
 CHECKOUT = Path(__file__).parents[4]
@@ -56,6 +60,40 @@ def test_lost_credentials_get_a_new_key_and_keep_every_other_secret(
     assert {name for name in before if before[name] != after[name]} == {"apiKeysFile"}
     assert workspace.places.credentials.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in workspace.places.state.glob("plm-stack-*")] == []
+
+
+def test_a_new_key_of_the_operator_leaves_every_other_client_theirs(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    """Whoever lost their own credentials must not lock out everybody's shop."""
+    old, values = load_credentials(workspace.credentials), secrets_of(workspace, pulumi)
+    [operator] = json.loads(values["apiKeysFile"])["clients"]
+    shop = key_entry("shop", "client", "key-of-the-shop", ["b"])
+    keys = {**values, "apiKeysFile": json.dumps({"clients": [shop, operator]})}
+    making._encrypt(workspace, workspace.configuration, keys)
+    workspace.credentials.unlink()
+    making.init(workspace)
+    path = workspace.places.state / "keys.json"
+    path.write_text(secrets_of(workspace, pulumi)["apiKeysFile"])
+    gateway = Keys(path)
+    assert gateway.client_of("Bearer key-of-the-shop").nodes == {"b"}
+    new = load_credentials(workspace.credentials).api_key
+    assert gateway.client_of(f"Bearer {new}").role is Role.OPERATOR
+    with pytest.raises(Refused):
+        gateway.client_of(f"Bearer {old.api_key}")
+
+
+@pytest.mark.parametrize("keys", ["{", "[]", '{"clients": [{}]}', '{"clients": 1}'])
+def test_a_key_file_that_is_none_is_told_of_and_left_as_it_is(
+    pulumi: PaperPulumi, workspace: Workspace, keys: str
+) -> None:
+    """Somebody's clients are in it."""
+    values = {**secrets_of(workspace, pulumi), "apiKeysFile": keys}
+    making._encrypt(workspace, workspace.configuration, values)
+    workspace.credentials.unlink()
+    with pytest.raises(KitError, match="is no key file"):
+        making.init(workspace)
+    assert secrets_of(workspace, pulumi) == values
 
 
 def test_a_key_whose_renewal_was_cut_off_is_renewed_again(
