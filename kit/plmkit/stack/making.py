@@ -149,10 +149,10 @@ def plain_values(checkout: Path, given: Mapping[str, Any], context: str | None) 
     found: dict[str, Any] = yaml.safe_load(
         (checkout / "infra" / "stacks" / f"{EMBEDDED}.yaml").read_text()
     )
-    found |= {f"plm:{name}": value for name, value in given.items()}
     if context is not None:
-        found["kubernetes:context"] = context
-    return found
+        # Hold points and forced exits are for the cluster that a person made for a first look.
+        found |= {"kubernetes:context": context, "plm:debugEnabled": False}
+    return found | {f"plm:{name}": value for name, value in given.items()}
 
 
 def default_api_url(checkout: Path) -> str:

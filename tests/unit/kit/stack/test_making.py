@@ -138,6 +138,24 @@ def test_plain_values_are_those_of_the_checkout_and_known_to_the_program(
     assert not unknown_keys(frozenset(found["config"]))
 
 
+def test_another_cluster_has_no_hold_points_unless_somebody_asks_for_them(
+    pulumi: PaperPulumi, workspace: Workspace
+) -> None:
+    elsewhere = Workspace(workspace.places, "prod")
+    making.init(elsewhere, api_url="https://192.0.2.7:30443")
+    assert configuration(elsewhere)["config"]["plm:debugEnabled"] is False
+    asked = configuration(elsewhere)
+    asked["config"]["plm:debugEnabled"] = True
+    elsewhere.configuration.write_text(yaml.safe_dump(asked))
+    making.init(elsewhere, api_url="https://192.0.2.8:30443")
+    assert configuration(elsewhere)["config"]["plm:debugEnabled"] is True
+    making.init(workspace)
+    assert "plm:debugEnabled" not in configuration(workspace)["config"], "Pulumi.yaml has it on"
+    assert yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text())["config"]["debugEnabled"][
+        "default"
+    ]
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_that_failed_leaves_the_next_run_to_end_the_same(
     pulumi: PaperPulumi, workspace: Workspace, step: str
