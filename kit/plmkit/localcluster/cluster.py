@@ -30,16 +30,6 @@ class Status:
     node_is_ready: bool
     owner: str | None
 
-    @property
-    def is_running(self) -> bool:
-        """Whether every daemon lives and the node is ready."""
-        return all(self.daemons.values()) and self.node_is_ready
-
-    @property
-    def is_down(self) -> bool:
-        """Whether nothing of the cluster lives."""
-        return not any(self.daemons.values())
-
 
 class LocalCluster:
     """One installation's embedded cluster. A machine runs one at most; its data lies under the state folder."""
@@ -68,10 +58,6 @@ class LocalCluster:
             progress(f"cluster: {plan.reason}")
             boot.carry_out(plan, self.layout, equipment, self.api)
         return plan
-
-    def ensure_running(self, *, progress: Callable[[str], None] = say) -> StartPlan:
-        """`start`, for callers who must not stop another installation's cluster."""
-        return self.start(progress=progress)
 
     def stop(self) -> bool:
         """End everything of this installation, keep the data, and tell whether the machine was held for it.

@@ -1,6 +1,5 @@
 """One installation's cluster among others: whose it is, whom it stops, and what it asks when all is down."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 from plmkit.console import ExitCode, KitError
 from plmkit.localcluster import (
     LocalCluster,
-    Status,
     Task,
     boot,
     certificates,
@@ -92,7 +90,7 @@ def ignore(_text: str) -> None:
 def test_another_installation_s_cluster_is_not_stopped_unasked(machine: Machine) -> None:
     machine.hold_for(machine.folder / "theirs")
     with pytest.raises(KitError, match="already runs the cluster of") as refused:
-        cluster(machine, "ours").ensure_running(progress=ignore)
+        cluster(machine, "ours").start(progress=ignore)
     assert refused.value.cure == f"PLM_STATE_DIR={machine.folder / 'theirs'} plm down"
     assert refused.value.exit_code is ExitCode.UNFIT_ENVIRONMENT
     assert machine.done == []
@@ -160,17 +158,10 @@ def test_a_stopped_cluster_is_not_asked_how_its_node_is(
 
     monkeypatch.setattr(readiness, "is_node_ready", is_node_ready)
     down = cluster(machine, "ours").status()
-    assert (down.is_down, down.is_running, down.node_is_ready, asked) == (True, False, False, [])
+    assert (any(down.daemons.values()), down.node_is_ready, asked) == (False, False, [])
     monkeypatch.setattr(observation, "living", lambda _layout, names: dict.fromkeys(names, True))
     up = cluster(machine, "ours").status()
-    assert (up.is_running, asked) == (True, ["node"])
-
-
-def test_it_runs_when_every_daemon_lives_and_the_node_is_ready() -> None:
-    daemons: Mapping[str, bool] = {"etcd": True, "kubelet": False}
-    assert not Status(dict(daemons), node_is_ready=True, owner=None).is_running
-    assert not Status({"etcd": True}, node_is_ready=False, owner=None).is_running
-    assert not Status(dict(daemons), node_is_ready=False, owner=None).is_down
+    assert (all(up.daemons.values()), up.node_is_ready, asked) == (True, True, ["node"])
 
 
 def test_killing_in_a_pod_that_does_not_run_says_so(
