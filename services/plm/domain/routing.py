@@ -40,6 +40,7 @@ class Router:
         self, node_count: int, ends: Sequence[tuple[int, int]], weights: Sequence[int]
     ) -> None:
         self._shift = max(12, node_count.bit_length())
+        self._targets = [target for _, target in ends]
         self._costs = [(weight << self._shift) + 1 for weight in weights]
         self._out: list[list[tuple[int, int]]] = [[] for _ in range(node_count)]
         self._in: list[list[tuple[int, int]]] = [[] for _ in range(node_count)]
@@ -52,7 +53,7 @@ class Router:
         """Loopless paths that use no banned edge, best first, for ever as long as there are more."""
         if source == target:
             return
-        search = _Search(self._tree(target), self._costs, target, banned)
+        search = _Search(self._tree(target), self._costs, self._targets, target, banned)
         heap = search.heap
         heap.append((0, 0, (), (), (source,), 0, 0, _NONE))
         while heap:
@@ -117,11 +118,17 @@ class _Search:
     """One query: what is banned for all of it, and the candidates found so far."""
 
     def __init__(
-        self, tree: _Tree, costs: list[int], target: int, banned: AbstractSet[int]
+        self,
+        tree: _Tree,
+        costs: list[int],
+        ends: list[int],
+        target: int,
+        banned: AbstractSet[int],
     ) -> None:
         self.heap: list[_Candidate] = []
         self._ways = tree.ways
         self._costs = costs
+        self._ends = ends
         self._target = target
         self._banned = banned
         self._tickets = count()
@@ -176,23 +183,33 @@ class _Search:
     def _detour(
         self, edges: _Ids, nodes: _Ids, bans: frozenset[int]
     ) -> tuple[int, _Ids, _Ids] | None:
-        """A* around what is blocked, with the tree as its estimate.
+        """A* around what is blocked, with the tree as its estimate; of a node's ways only the next best waits.
 
         Equal costs mean equal hops, so the order of (estimate, edges) settles each node by its canonical path first.
         """
-        ways, costs, banned = self._ways, self._costs, self._banned
-        settled = set(nodes[:-1])
-        ends = [(0, edges, nodes, 0)]
-        while ends:
-            estimate, edges, nodes, cost = heappop(ends)
-            node = nodes[-1]
+        costs, banned, target = self._costs, self._banned, self._target
+        settled = set(nodes)
+        waiting: list[tuple[int, _Ids, _Ids, int, Iterator[tuple[int, int, int]]]] = []
+
+        def advance(
+            edges: _Ids, nodes: _Ids, cost: int, ways: Iterator[tuple[int, int, int]]
+        ) -> None:
+            for through, edge, following in ways:
+                if following not in settled and edge not in banned and edge not in bans:
+                    heappush(waiting, (cost + through, (*edges, edge), nodes, cost, ways))
+                    return
+
+        advance(edges, nodes, 0, iter(self._ways(nodes[-1])))
+        while waiting:
+            estimate, reached, nodes, cost, ways = heappop(waiting)
+            # The next best way of the same node takes this one's place.
+            advance(reached[:-1], nodes, cost, ways)
+            node = self._ends[reached[-1]]
             if node in settled:
                 continue
-            if node == self._target:
-                return estimate, edges, nodes
+            further = (*nodes, node)
+            if node == target:
+                return estimate, reached, further
             settled.add(node)
-            for through, edge, following in ways(node):
-                if edge not in bans and following not in settled and edge not in banned:
-                    end = (cost + through, (*edges, edge), (*nodes, following), cost + costs[edge])
-                    heappush(ends, end)
+            advance(reached, further, cost + costs[reached[-1]], iter(self._ways(node)))
         return None
