@@ -39,6 +39,7 @@ _PAUSE_S_MAX = 0.5
 _VAIN_PAUSE_S = 0.1
 _VAIN_PAUSE_S_MAX = 4.0
 _PROMPT_ATTEMPTS_MAX = 8
+_CODES = frozenset(Code)
 
 _Answer = TypeVar("_Answer")
 
@@ -147,7 +148,7 @@ class Payments:
         if not outcome.posted and not outcome.closed:
             attempt = await self._close(trip, number, outcome)
             outcome = Outcome(posted=True) if attempt.state is AttemptState.POSTED else outcome
-        ATTEMPTS.labels("posted" if outcome.posted else outcome.error_code).inc()
+        ATTEMPTS.labels(_label(outcome)).inc()
         if not outcome.posted:
             self._learn(trip, number, route, outcome)
         return await self._read(trip)
@@ -280,3 +281,10 @@ class Payments:
                     ) from error
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _PAUSE_S_MAX)
+
+
+def _label(outcome: Outcome) -> str:
+    """Of a metric: a node may say what it likes, and each new word would be a series for ever."""
+    if outcome.posted:
+        return "posted"
+    return outcome.error_code if outcome.error_code in _CODES else "other"

@@ -72,6 +72,24 @@ def test_no_nodes_word_ends_a_payment(lie: str) -> None:
     assert len(run(story()).attempts) < 32
 
 
+def test_a_node_s_words_make_no_series_of_their_own() -> None:
+    """A metric keeps each label for ever: who invents codes would fill the gateway's memory."""
+
+    def lie(task: ForwardTask) -> Outcome:
+        return Outcome(error_code=f"made up {task.attempt}", failed_node="a")
+
+    async def story() -> None:
+        payments, _ = await payments_over(PaperMesh(), Liar(lie))
+        with pytest.raises(Unavailable):
+            await payments.pay(payment_order("p"))
+
+    run(story())
+    [metric] = engine.ATTEMPTS.collect()
+    labels = {sample.labels["outcome"] for sample in metric.samples}
+    assert "other" in labels
+    assert labels <= {"posted", "other", *Code}
+
+
 def test_a_sender_that_is_dead_for_a_minute_wears_no_payment_out() -> None:
     async def story() -> Payment:
         mesh = PaperMesh()
