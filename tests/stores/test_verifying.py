@@ -10,6 +10,7 @@ from plm.ledger import verifying
 from plm.ledger.verifying import Auditor
 from plm.stores.nats import Bus, NatsSettings, open_bus
 from plm.stores.postgres import open_pool
+from plm.wire import subjects
 from support import demo_mesh
 from support.ledgers import Database, ask_all, leading_writer, running_outbox
 from support.nats import NatsServer
@@ -120,3 +121,26 @@ async def test_without_a_bus_the_rows_are_judged_and_the_anchors_said_to_be_unre
     assert (sound.findings, sound.anchored_seq) == ((), 0)
     assert "NATS" in sound.anchors_unread
     assert broken.findings[0].seq == 5
+
+
+async def test_what_is_no_anchor_is_told_of_and_the_anchors_beside_it_count(
+    database: Database, nats: NatsServer
+) -> None:
+    """Whoever can publish must not be able to stop the verification, nor to invent a finding."""
+    async with (
+        open_bus(NatsSettings(url=nats.url, request_timeout_s=5.0)) as bus,
+        leading_writer(database.ledger) as writer,
+        running_outbox(database, bus, writer),
+    ):
+        await ask_all(writer, [*demo_mesh.founding(), *demo_mesh.whole_payment("p")])
+        await database.until_sent()
+        auditor = Auditor(database.ledger, bus)
+        before = await auditor.verify()
+        for number, garbage in enumerate((b"\xff\xff garbage", b"", b"\x08\x01")):
+            await bus.publish(subjects.ANCHOR_SUBJECT, garbage, f"garbage {number}")
+        verdict = await auditor.verify()
+    assert before.anchors_unread == ""
+    assert verdict.anchors_unread.startswith("3 of ")
+    assert "no anchors" in verdict.anchors_unread
+    assert (verdict.findings, verdict.anchored_seq) == ((), before.anchored_seq)
+    assert before.anchored_seq > 0

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import asyncpg
+from google.protobuf.message import DecodeError
 
 from plm.domain.books import Account
 from plm.domain.chain import Finding, FindingKind, Head, Verifier
@@ -18,6 +19,7 @@ from plm.wire import plm_pb2 as pb
 from plm.wire import subjects
 
 ANCHORS_MAX = 10_000
+_HASH_BYTES = 32
 # Between two chunks everybody else has a turn: the writer runs on the same loop.
 CHUNK_ROWS = 250
 _STATEMENT_S = 300.0
@@ -34,7 +36,7 @@ class Verdict:
     entries: int
     head: Head
     anchored_seq: int
-    anchors_unread: str  # why the anchors could not be read; empty when they were
+    anchors_unread: str  # why anchors could not be read, all or some; empty when they were
     sums: dict[str, int]
     elapsed_ms: int
 
@@ -98,9 +100,20 @@ class Auditor:
             )
         except Unavailable as error:
             return [], error.detail
-        found = [pb.Anchor.FromString(payload) for payload in payloads]
-        heads = (Head(each.seq, each.hash) for each in found)
-        return sorted(heads, key=lambda head: head.seq), ""
+        return _heads(payloads)
+
+
+def _heads(payloads: Sequence[bytes]) -> tuple[list[Head], str]:
+    """The anchors among what the stream holds, and what to say of the rest: the stream is not the ledger's own."""
+    heads = []
+    for payload in payloads:
+        with suppress(DecodeError):
+            anchor = pb.Anchor.FromString(payload)
+            if anchor.seq > 0 and len(anchor.hash) == _HASH_BYTES:
+                heads.append(Head(anchor.seq, anchor.hash))
+    strange = len(payloads) - len(heads)
+    why = f"{strange} of {len(payloads)} messages in {subjects.ANCHOR_STREAM} are no anchors"
+    return sorted(heads, key=lambda head: head.seq), why if strange else ""
 
 
 @asynccontextmanager
