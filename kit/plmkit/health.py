@@ -172,7 +172,7 @@ def _job(item: Object, pods: Sequence[Object]) -> Job:
     if "Failed" in conditions:
         why_not = _said(conditions["Failed"])
     else:
-        # Restarted with longer and longer pauses, it takes minutes until Kubernetes calls it failed.
+        # Tried again with longer and longer pauses, it takes minutes until Kubernetes calls it failed.
         why_not = "" if is_done else next(filter(None, map(_why_not_done, own)), "")
     return Job(name, app_of(item), is_done, why_not)
 

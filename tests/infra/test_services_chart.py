@@ -136,3 +136,13 @@ def test_another_image_brings_another_migration_job() -> None:
     ]
     assert len(names) == 3
     assert names[0] == names[2] != names[1]
+
+
+def test_a_migration_that_failed_leaves_its_pods_and_their_logs() -> None:
+    """Restarted in place, its pod would be deleted with the last try, and nothing would say why."""
+    [job] = of_kind(charts.render(CHART, {"image": IMAGES["services"]}), "Job")
+    assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
+    assert "ttlSecondsAfterFinished" not in job["spec"]
+    # Kubernetes pauses 10 s, then twice as long each time.
+    pauses_s = sum(10 * 2**number for number in range(job["spec"]["backoffLimit"]))
+    assert pauses_s < int(job["metadata"]["annotations"]["pulumi.com/timeoutSeconds"])
