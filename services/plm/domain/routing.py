@@ -42,11 +42,18 @@ class Router:
         self._shift = max(12, node_count.bit_length())
         self._targets = [target for _, target in ends]
         self._costs = [(weight << self._shift) + 1 for weight in weights]
+        self._bits = node_count.bit_length()
         self._out: list[list[tuple[int, int]]] = [[] for _ in range(node_count)]
-        self._in: list[list[tuple[int, int]]] = [[] for _ in range(node_count)]
+        incoming: list[list[tuple[int, int]]] = [[] for _ in range(node_count)]
         for edge, ((source, target), cost) in enumerate(zip(ends, self._costs, strict=True)):
             self._out[source].append((edge, target))
-            self._in[target].append((source, cost))
+            incoming[target].append((source, cost))
+        # The other end, and the edge's cost with that end in its low bits: see _distances. Made node by node, so that
+        # what is read together lies together: on a large graph that halves the time of a tree.
+        self._in = [
+            [(source, (cost << self._bits) + source) for source, cost in links]
+            for links in incoming
+        ]
         self._trees: dict[int, _Tree] = {}
 
     def paths(self, source: int, target: int, banned: AbstractSet[int] = _NONE) -> Iterator[Path]:
@@ -73,21 +80,27 @@ class Router:
         return tree
 
     def _distances(self, target: int) -> list[int]:
-        """Exact distance to the target from every node, by one Dijkstra over incoming edges."""
-        distances = [UNREACHABLE] * len(self._in)
-        distances[target] = 0
-        heap = [(0, target)]
-        incoming = self._in
+        """Exact distance to the target from every node, by one Dijkstra over incoming edges.
+
+        A distance and its node travel as one integer, the node in the low bits: half the time of pairs.
+        """
+        bits, incoming = self._bits, self._in
+        lowest = [UNREACHABLE << bits] * len(incoming)
+        lowest[target] = target
+        heap = [target]
+        nodes = (1 << bits) - 1
         while heap:
-            distance, node = heappop(heap)
-            if distance > distances[node]:
+            key = heappop(heap)
+            node = key & nodes
+            if key != lowest[node]:
                 continue
+            distance = key - node
             for source, cost in incoming[node]:
                 through = distance + cost
-                if through < distances[source]:
-                    distances[source] = through
-                    heappush(heap, (through, source))
-        return distances
+                if through < lowest[source]:
+                    lowest[source] = through
+                    heappush(heap, through)
+        return [key >> bits for key in lowest]
 
 
 class _Tree:
