@@ -1,6 +1,7 @@
 """Which payments and transfers the writer's copy of the books holds: read when asked for, dropped when long unasked."""
 
 from collections import OrderedDict
+from itertools import islice
 
 from plm.domain.books import Books
 from plm.domain.deciding import Command
@@ -48,5 +49,7 @@ class Recall:
                 self._recent[payment_id] = None  # its attempt is open: it must stay to expire
             else:
                 books.forget_payment(payment_id)
-        while len(books.transfers) > _REMEMBERED_MAX:
-            books.transfers.pop(next(iter(books.transfers)))
+        # All in one go: a dictionary looks for its first key past all that were taken out before.
+        surplus = max(0, len(books.transfers) - _REMEMBERED_MAX)
+        for transfer_id in list(islice(books.transfers, surplus)):
+            del books.transfers[transfer_id]
