@@ -40,6 +40,8 @@ def copied(platform: Platform, tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     done = platform.plm("up")
     assert done.returncode == 0, done.stderr
+    wait_until(lambda: is_settled(platform), RUNS_WITHIN_S, "no pod comes or goes any more")
+    assert not any(SAVED in says(platform, name(pod)) for pod in gateways(platform))
 
 
 @contextmanager
@@ -71,6 +73,17 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
     return is_true and "deletionTimestamp" not in pod["metadata"]
 
 
+def is_settled(platform: Platform) -> bool:
+    """Whether every pod that is to run serves, and none is on its way out."""
+    pods = platform.kubectl.get("pods", "--field-selector", "status.phase!=Succeeded")
+    return all(is_ready(pod) for pod in pods) and platform.all_nodes_ready()
+
+
+def name(pod: Mapping[str, Any]) -> str:
+    """A pod's name."""
+    return str(pod["metadata"]["name"])
+
+
 def says(platform: Platform, pod: str) -> str:
     """What the file says inside a pod."""
     command = ("exec", pod, "--", "python", "-c", "import plm.gateway as it; print(it.__doc__)")
@@ -83,13 +96,13 @@ def says(platform: Platform, pod: str) -> str:
 def test_a_saved_file_soon_runs_in_a_ready_pod(
     platform: Platform, copied: Path, tell: Callable[[str], None]
 ) -> None:
-    before = {pod["metadata"]["name"] for pod in gateways(platform)}
+    before = {name(pod) for pod in gateways(platform)}
     assert before
 
     def runs() -> bool:
         fresh = [pod for pod in gateways(platform) if is_ready(pod)]
-        names = [pod["metadata"]["name"] for pod in fresh]
-        return any(name not in before and SAVED in says(platform, name) for name in names)
+        names = {name(pod) for pod in fresh} - before
+        return any(SAVED in says(platform, each) for each in names)
 
     with watching(platform, copied):
         (copied / FILE).write_text(f'"""{SAVED}"""\n')
