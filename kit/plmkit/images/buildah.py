@@ -11,6 +11,8 @@ from plmkit.console import KitError
 _AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 _STORAGE = (
     '[storage]\ndriver = "overlay"\nrunroot = "{folder}/run"\ngraphroot = "{folder}/storage"\n'
+    # Else it binds its folder onto itself, and leaves that mount behind.
+    '[storage.options.overlay]\nskip_mount_home = "true"\n'
 )
 _POLICY = '{"default":[{"type":"insecureAcceptAnything"}]}'
 _LOG_LINES = 15

@@ -75,6 +75,7 @@ def test_storage_and_configuration_are_our_own(
     seen = [Path(word) for word in (tmp_path / "seen").read_text().split()]
     assert seen == [storage.folder / "storage.conf", storage.folder / "registries.conf"]
     assert f'graphroot = "{storage.folder}/storage"' in seen[0].read_text()
+    assert 'skip_mount_home = "true"' in seen[0].read_text(), "no mount is left behind"
     assert "unqualified-search-registries = []" in seen[1].read_text()
 
 
