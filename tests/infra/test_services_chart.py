@@ -20,7 +20,7 @@ SCHEMA = charts.schema(CHART)
 
 def test_the_values_fit_their_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    jsonschema.validate(DEFAULTS, SCHEMA)
+    jsonschema.validate({**DEFAULTS, "image": IMAGES["services"]}, SCHEMA)
     assert set(SCHEMA["properties"]) - {"global"} == set(DEFAULTS)
     for name, value in DEFAULTS.items():
         properties = SCHEMA["properties"][name].get("properties")
@@ -116,7 +116,9 @@ def test_a_priority_is_given_where_the_values_name_one() -> None:
     priorities = {
         name: {
             each.name: each.pod.get("priorityClassName")
-            for each in workloads(charts.render(CHART, {"priorityClassName": name}))
+            for each in workloads(
+                charts.render(CHART, {"image": IMAGES["services"], "priorityClassName": name})
+            )
             if each.stays
         }
         for name in ("", "high")

@@ -6,12 +6,13 @@ from support.charts import HelmRefusedError
 from support.objects import of_kind
 
 CHART = "plm-services"
+IMAGE = {"image": "plm.local/services@sha256:1"}
 
 
 def test_objects_that_a_test_changes_are_its_own() -> None:
-    [mine] = of_kind(charts.render(CHART, {}), "Job")
+    [mine] = of_kind(charts.render(CHART, IMAGE), "Job")
     mine["spec"]["template"]["spec"].clear()
-    [other] = of_kind(charts.render(CHART, {}), "Job")
+    [other] = of_kind(charts.render(CHART, IMAGE), "Job")
     assert other["spec"]["template"]["spec"]["containers"]
 
 
@@ -23,7 +24,7 @@ def test_values_release_and_namespace_tell_renderings_apart() -> None:
         ({}, "", "elsewhere"),
         ({"debugEnabled": True}, "", "plm"),
     ):
-        found = charts.render(CHART, values, release=release, namespace=namespace)
+        found = charts.render(CHART, IMAGE | values, release=release, namespace=namespace)
         deployments = of_kind(found, "Deployment")
         [gateway] = [each for each in deployments if each["metadata"]["name"] == "gateway"]
         [container] = gateway["spec"]["template"]["spec"]["containers"]
@@ -35,4 +36,4 @@ def test_values_release_and_namespace_tell_renderings_apart() -> None:
 
 def test_helm_s_own_words_come_out_when_it_refuses() -> None:
     with pytest.raises(HelmRefusedError, match="unheard"):
-        charts.render(CHART, {"unheard": 1})
+        charts.render(CHART, {**IMAGE, "unheard": 1})

@@ -1,0 +1,75 @@
+"""What the charts say about their own values, to whoever has helm and no Pulumi."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support import charts
+from support.charts import CHARTS, HelmRefusedError
+from support.program import IMAGES
+
+NAMES = sorted(path.name for path in CHARTS.iterdir() if path.is_dir())
+
+
+def undescribed(schema: Any, path: str = "") -> Iterator[str]:
+    """Every property without words, wherever it stands: inside others, in definitions, in items."""
+    if isinstance(schema, list):
+        for number, each in enumerate(schema):
+            yield from undescribed(each, f"{path}[{number}]")
+    if not isinstance(schema, dict):
+        return
+    for key, each in schema.items():
+        where = f"{path}.{key}"
+        if key == "properties":
+            yield from (f"{where}.{name}" for name in each if not each[name].get("description"))
+            for name, inner in each.items():
+                yield from undescribed(inner, f"{where}.{name}")
+        else:
+            yield from undescribed(each, where)
+
+
+@pytest.mark.parametrize("chart", NAMES)
+def test_every_value_is_described(chart: str) -> None:
+    """An editor with the schema, and values.yaml which points at it, have nothing else to show."""
+    assert list(undescribed(charts.schema(chart))) == []
+
+
+def test_a_property_without_words_is_found_wherever_it_stands() -> None:
+    inner = {"properties": {"deep": {"type": "string"}}}
+    schema = {
+        "properties": {"top": {"description": "said", **inner}},
+        "$defs": {"shared": inner},
+        "anyOf": [inner],
+    }
+    found = set(undescribed(schema))
+    assert found == {
+        ".properties.top.properties.deep",
+        ".$defs.shared.properties.deep",
+        ".anyOf[0].properties.deep",
+    }
+
+
+@pytest.mark.parametrize("chart", NAMES)
+def test_no_image_is_taken_for_granted(chart: str) -> None:
+    """A default that no cluster can pull would look like a release that only takes its time."""
+    with pytest.raises(HelmRefusedError, match=r"image"):
+        charts.render(chart, {})
+
+
+def test_notes_name_every_secret_that_must_be_there() -> None:
+    """Whoever has no Pulumi makes them; the operator issues the other ones from plm-ca."""
+    notes = (CHARTS / "plm-services" / "templates" / "NOTES.txt").read_text()
+    assert "plm-ca" in (CHARTS / "plm-operator" / "templates" / "NOTES.txt").read_text()
+    named = set()
+    for each in charts.render("plm-services", {"image": IMAGES["services"]}):
+        pod = each.get("spec", {}).get("template", {}).get("spec", {})
+        named |= {v["secret"]["secretName"] for v in pod.get("volumes", ()) if "secret" in v}
+    assert named
+    values = charts.defaults("plm-services")
+    paths = {
+        values["postgres"]["superuserSecret"]: ".Values.postgres.superuserSecret",
+        values["postgres"]["ledgerSecret"]: ".Values.postgres.ledgerSecret",
+        values["apiKeysSecret"]: ".Values.apiKeysSecret",
+    }
+    for name in named:
+        assert paths.get(name, name) in notes, name
