@@ -55,7 +55,7 @@ async def _ask(context: str | None) -> "Verdict":
 
 def lines_of(verdict: "Verdict") -> list[str]:
     """The verdict for people; `plm demo` ends with the same lines."""
-    sound = "rows verified, anchors not read" if verdict.anchors_unread else "ledger verified"
+    sound = "ledger verified" if _is_anchored(verdict) else "rows verified, anchors not read"
     head = sound if verdict.ok else "LEDGER BROKEN"
     sums = ", ".join(f"{currency} {total}" for currency, total in sorted(verdict.sums.items()))
     return [
@@ -70,7 +70,15 @@ def lines_of(verdict: "Verdict") -> list[str]:
     ]
 
 
+def _is_anchored(verdict: "Verdict") -> bool:
+    # Messages that are no anchors take nothing from the anchors beside them: those were compared.
+    return not verdict.anchors_unread or verdict.anchored_seq > 0
+
+
 def _anchored(verdict: "Verdict") -> str:
-    if verdict.anchors_unread:
+    if not _is_anchored(verdict):
         return f"not read: {verdict.anchors_unread}. A tail that was cut off would not be seen"
-    return f"{verdict.anchored_seq} ({verdict.unanchored} behind it not anchored yet)"
+    behind = f"{verdict.anchored_seq} ({verdict.unanchored} behind it not anchored yet)"
+    if verdict.anchors_unread:
+        return f"{behind}; {verdict.anchors_unread}, all the others were compared"
+    return behind
