@@ -129,20 +129,41 @@ def test_a_priority_is_given_where_the_values_name_one() -> None:
     }
 
 
-def test_another_image_brings_another_migration_job() -> None:
-    """A Job cannot be changed, and an image carries its migrations: the same name would run nothing."""
-    names = [
-        job["metadata"]["name"]
-        for image in (IMAGES["services"], IMAGES["operator"], IMAGES["services"])
-        for job in of_kind(charts.render(CHART, {"image": image}), "Job")
-    ]
-    assert len(names) == 3
-    assert names[0] == names[2] != names[1]
+def migration(values: Mapping[str, Any]) -> charts.Manifest:
+    """The one Job that comes of these values."""
+    [job] = of_kind(charts.render(CHART, {"image": IMAGES["services"], **values}), "Job")
+    return job
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"image": IMAGES["operator"]},
+        {"imagePullPolicy": "Always"},
+        {"postgres": {"host": "elsewhere"}},
+        {"postgres": {"port": 5433}},
+        {"postgres": {"superuserSecret": "other"}},
+        {"postgres": {"ledgerSecret": "other"}},
+        {"migrate": {"resources": {"limits": {"memory": "129Mi"}}}},
+    ],
+    ids=str,
+)
+def test_whatever_the_migration_job_is_made_of_brings_another_one(other: dict[str, Any]) -> None:
+    """A Job cannot be changed: under the same name an upgrade would fail, and a new image would run nothing."""
+    old, new = migration({}), migration(other)
+    assert old["spec"] != new["spec"]
+    assert old["metadata"]["name"] != new["metadata"]["name"]
+
+
+def test_a_migration_job_stays_where_nothing_of_it_changed() -> None:
+    """Another name would run it again, and an upgrade would wait for it, with each change of a replica count."""
+    other = {"gateway": {"replicas": 2}, "nodes": {"e": {"role": "sme", "currency": "USD"}}}
+    assert migration({}) == migration(other)
 
 
 def test_a_migration_that_failed_leaves_its_pods_and_their_logs() -> None:
     """Restarted in place, its pod would be deleted with the last try, and nothing would say why."""
-    [job] = of_kind(charts.render(CHART, {"image": IMAGES["services"]}), "Job")
+    job = migration({})
     assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
     assert "ttlSecondsAfterFinished" not in job["spec"]
     # Kubernetes pauses 10 s, then twice as long each time.
