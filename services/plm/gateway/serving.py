@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from typing import Any, cast
+from typing import Any
 
 import structlog
 import uvicorn
@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from plm.domain import ids
 from plm.gateway.settings import GatewaySettings
 from plm.transport.identity import spiffe_name
-from plm.transport.tls import TlsSettings, read_material, read_version
+from plm.transport.tls import TlsSettings, read_version
 
 log = structlog.get_logger(__name__)
 
@@ -43,10 +43,24 @@ def protocol_for(client_name: str) -> type[asyncio.Protocol]:
     return OneClientProtocol
 
 
-def _load(context: ssl.SSLContext, tls: TlsSettings) -> None:
+def _context(tls: TlsSettings) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    # Whoever resumes a session shows no certificate: nobody would ask whether its CA is trusted still.
+    context.num_tickets = 0
     context.load_cert_chain(tls.directory / "tls.crt", tls.directory / "tls.key")
-    # Adds to what is trusted already: through a change of the CA, old and new are valid together.
     context.load_verify_locations(tls.directory / "ca.crt")
+    return context
+
+
+def _replace(served: ssl.SSLContext, fresh: ssl.SSLContext) -> None:
+    # A context can learn to trust another CA and can forget none. So each connection is handed the fresh one when the
+    # client has said hello, with a server's name or without, and before any certificate is looked at.
+    def hand_over(connection: ssl.SSLObject, _name: str | None, _served: ssl.SSLContext) -> None:
+        connection.context = fresh
+
+    served.sni_callback = hand_over
 
 
 async def _reload(context: ssl.SSLContext, tls: TlsSettings) -> None:
@@ -54,11 +68,11 @@ async def _reload(context: ssl.SSLContext, tls: TlsSettings) -> None:
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
         # In the middle of a swap, or spoilt by hand: the next look may see it whole.
-        with contextlib.suppress(OSError, ValueError):
-            if read_version(tls) != served:
-                # Read before it is loaded: a context that has taken half of a pair serves nobody.
-                version = read_material(tls).version
-                _load(context, tls)
+        with contextlib.suppress(OSError):
+            # Read before it is loaded: what is swapped in between is loaded once more.
+            version = read_version(tls)
+            if version != served:
+                _replace(context, _context(tls))
                 served = version
                 log.info("Loaded a renewed certificate")
 
@@ -97,14 +111,11 @@ async def serve(
         backlog=_BACKLOG,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.drain_s),
-        ssl_certfile=tls.directory / "tls.crt",
-        ssl_keyfile=str(tls.directory / "tls.key"),
-        ssl_ca_certs=str(tls.directory / "ca.crt"),
-        ssl_cert_reqs=ssl.CERT_REQUIRED,
         server_header=False,
     )
     config.load()
-    reloading = asyncio.create_task(_reload(cast(ssl.SSLContext, config.ssl), tls))
+    config.ssl = _context(tls)
+    reloading = asyncio.create_task(_reload(config.ssl, tls))
     server = _Server(config, listening)
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from support.postgres import free_port
 from support.waiting import until
 
 EDGE = ids.service_spiffe("edge")
+SHUT = (ssl.SSLError, ConnectionError)
 
 
 @dataclass
@@ -162,6 +164,96 @@ async def test_a_renewed_certificate_is_shown_without_a_restart(
     assert await served_serial(port, edge, alpn="http/1.1") == shown
     async with asyncio.timeout(5):
         await look_until(door.mounted.issue(door.authority, GATEWAY_NAMES))
+
+
+async def ask(
+    door: Door,
+    client: ssl.SSLContext,
+    name: str | None = None,
+    session: ssl.SSLSession | None = None,
+) -> ssl.SSLSession | None:
+    """One request on a new connection, to a server of this name or of none; the session, to resume it by.
+
+    Raises SSLError or ConnectionError when the door stays shut.
+    """
+
+    def connect() -> ssl.SSLSession | None:
+        address = ("127.0.0.1", door.settings.https_port)
+        with (
+            socket.create_connection(address, timeout=5) as plain,
+            client.wrap_socket(plain, server_hostname=name, session=session) as connection,
+        ):
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: plm\r\nConnection: close\r\n\r\n")
+            if not connection.recv(4096):
+                raise ConnectionResetError
+            return connection.session
+
+    return await asyncio.to_thread(connect)
+
+
+@pytest.mark.parametrize("name", [None, "gateway"], ids=["no name", "a name"])
+async def test_a_ca_that_was_retired_opens_nothing_any_more(door: Door, name: str | None) -> None:
+    """Without a restart, and whether it is asked for by its name or by an address, as the edge does."""
+    old, new = door.authority, new_authority()
+    both = old.certificate + new.certificate
+    clients, folders = [], []
+    for number, authority in enumerate((old, new)):
+        names = (EDGE, "edge")
+        folders.append(write_leaf(door.folder / f"{number}", authority, names, trusted=both))
+        client = ssl.create_default_context(cadata=both.decode())
+        client.check_hostname = False
+        client.load_cert_chain(folders[-1] / "tls.crt", folders[-1] / "tls.key")
+        clients.append(client)
+
+    async def change(trusted: bytes) -> None:
+        serial = door.mounted.issue(new, GATEWAY_NAMES, trusted=trusted)
+        async with asyncio.timeout(5):
+            while await served_serial(door.settings.https_port, folders[1], "http/1.1") != serial:
+                pass
+
+    of_old, of_new = clients
+    with pytest.raises(SHUT):
+        await ask(door, of_new, name)
+    await change(both)
+    await ask(door, of_new, name)
+    session = await ask(door, of_old, name)
+    await change(new.certificate)
+    await ask(door, of_new, name)
+    asked = door.asked
+    for known in (None, session):
+        with pytest.raises(SHUT):
+            await ask(door, of_old, name, known)
+    assert door.asked == asked
+
+
+@pytest.mark.parametrize("file", ["tls.crt", "tls.key", "ca.crt"])
+async def test_a_certificate_that_was_spoilt_changes_nothing(
+    door: Door, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody edited the Secret: the door goes on with what it has, until there is a whole one again."""
+    edge, port = door.leaf("edge", (EDGE, "edge")), door.settings.https_port
+    serial = await served_serial(port, edge, alpn="http/1.1")
+    looks_in_vain = 0
+    load = serving._context
+
+    def counted(tls: TlsSettings) -> ssl.SSLContext:
+        nonlocal looks_in_vain
+        try:
+            return load(tls)
+        except OSError:
+            looks_in_vain += 1
+            raise
+
+    monkeypatch.setattr(serving, "_context", counted)
+    door.mounted.issue(door.authority, GATEWAY_NAMES)
+    (door.mounted.folder / file).write_bytes(b"no PEM")
+    await until(lambda: looks_in_vain > 1, 5, "it has looked, and looks again")
+    assert await served_serial(port, edge, alpn="http/1.1") == serial
+    assert (await door.get(edge)).content == b"hello"
+    whole = door.mounted.issue(door.authority, GATEWAY_NAMES)
+    async with asyncio.timeout(5):
+        while await served_serial(port, edge, alpn="http/1.1") != whole:
+            pass
 
 
 async def test_an_end_lets_answers_out_and_nobody_in(door: Door) -> None:
