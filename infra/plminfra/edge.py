@@ -8,7 +8,6 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from plminfra import pods
-from plminfra.sizing import Size
 
 PORT = 8443
 PROBE_PORT = 8080
@@ -18,13 +17,9 @@ CADDYFILE = Path(__file__).resolve().parents[2] / "Caddyfile"
 
 
 @dataclass(frozen=True, kw_only=True)
-class EdgeArgs:
+class EdgeArgs(pods.PodArgs):
     """The certificate is the operator's Secret `edge-tls`."""
 
-    namespace: pulumi.Input[str]
-    image: str
-    image_pull_policy: str
-    size: Size
     node_port: int
 
 
@@ -69,32 +64,24 @@ class Edge(pulumi.ComponentResource):
                 "replicas": 1,
                 "strategy": {"rolling_update": {"max_unavailable": 0, "max_surge": 1}},
                 "selector": {"match_labels": pods.selector(NAME)},
-                "template": {
-                    "metadata": {
-                        "labels": pods.labels(NAME),
-                        # A changed Caddyfile rolls the pods: Caddy reads it when it starts.
-                        "annotations": {
-                            "plm.dev/caddyfile": sha256(caddyfile.encode()).hexdigest()
+                "template": pods.Pod(
+                    name=NAME,
+                    user=USER,
+                    grace_s=25,
+                    container=_container(args),
+                    volumes=(
+                        {
+                            "name": "configuration",
+                            "config_map": {"name": configuration.metadata["name"]},
                         },
-                    },
-                    "spec": {
-                        "automount_service_account_token": False,
-                        "termination_grace_period_seconds": 25,
-                        "security_context": pods.pod_security(USER),
-                        "containers": [_container(args)],
-                        "volumes": [
-                            {
-                                "name": "configuration",
-                                "config_map": {"name": configuration.metadata["name"]},
-                            },
-                            {
-                                "name": "tls",
-                                "secret": {"secret_name": "edge-tls", "default_mode": 0o440},
-                            },
-                            {"name": "tmp", "empty_dir": {}},
-                        ],
-                    },
-                },
+                        {
+                            "name": "tls",
+                            "secret": {"secret_name": "edge-tls", "default_mode": 0o440},
+                        },
+                        {"name": "tmp", "empty_dir": {}},
+                    ),
+                    annotations={"plm.dev/caddyfile": sha256(caddyfile.encode()).hexdigest()},
+                ).template(),
             },
             opts=child,
         )
@@ -102,27 +89,24 @@ class Edge(pulumi.ComponentResource):
 
 
 def _container(args: EdgeArgs) -> pods.Manifest:
-    return {
-        "name": NAME,
-        "image": args.image,
-        "image_pull_policy": args.image_pull_policy,
-        "args": ["run", "--config", "/conf/Caddyfile", "--adapter", "caddyfile"],
-        "security_context": pods.container_security(),
-        "env": [
+    return pods.container(
+        NAME,
+        args,
+        args=["run", "--config", "/conf/Caddyfile", "--adapter", "caddyfile"],
+        env=[
             {"name": name, "value": "/tmp"}  # noqa: S108 - a volume of the pod's own
             for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
         ],
-        "ports": [
+        ports=[
             {"name": "https", "container_port": PORT},
             {"name": "probes", "container_port": PROBE_PORT},
         ],
-        "startup_probe": pods.http_probe("/readyz", PROBE_PORT, 1, 60),
-        "readiness_probe": pods.http_probe("/readyz", PROBE_PORT, 1, 2),
-        "liveness_probe": pods.http_probe("/livez", PROBE_PORT, 5, 4),
-        "resources": args.size.resources(),
-        "volume_mounts": [
+        startup_probe=pods.http_probe("/readyz", PROBE_PORT, 1, 60),
+        readiness_probe=pods.http_probe("/readyz", PROBE_PORT, 1, 2),
+        liveness_probe=pods.http_probe("/livez", PROBE_PORT, 5, 4),
+        volume_mounts=[
             {"name": "configuration", "mount_path": "/conf", "read_only": True},
             {"name": "tls", "mount_path": "/var/run/plm/tls", "read_only": True},
             {"name": "tmp", "mount_path": "/tmp"},  # noqa: S108 - a volume of the pod's own
         ],
-    }
+    )

@@ -1,9 +1,72 @@
 """What every pod of the stack has in common: names, labels, and nothing that restricted Pod Security forbids."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import pulumi
+
+from plminfra.sizing import Size
+
 Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodArgs:
+    """What every component with pods is told."""
+
+    namespace: pulumi.Input[str]
+    image: str
+    image_pull_policy: str
+    size: Size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pod:
+    """A pod of one container: what differs from component to component. Without an account it has no token."""
+
+    name: str
+    user: int
+    grace_s: int
+    container: Manifest
+    volumes: tuple[Manifest, ...]
+    # A process reads its files when it starts: what stands for their content rolls the pods when it changes.
+    annotations: Mapping[str, pulumi.Input[str]]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    account: pulumi.Input[str] | None = None
+
+    def template(self) -> Manifest:
+        """As a Deployment or StatefulSet has it."""
+        rights = (
+            {"automount_service_account_token": False}
+            if self.account is None
+            else {"service_account_name": self.account}
+        )
+        return {
+            "metadata": {
+                "labels": {**labels(self.name), **self.labels},
+                "annotations": dict(self.annotations),
+            },
+            "spec": {
+                **rights,
+                "termination_grace_period_seconds": self.grace_s,
+                "security_context": _pod_security(self.user),
+                "containers": [self.container],
+                "volumes": list(self.volumes),
+            },
+        }
+
+
+def container(name: str, given: PodArgs, /, **own: Any) -> Manifest:
+    """A container within its size, without any right on its machine. `own`: what it has and others have not."""
+    return {
+        "name": name,
+        "image": given.image,
+        "image_pull_policy": given.image_pull_policy,
+        "security_context": _container_security(),
+        "resources": given.size.resources(),
+        **own,
+    }
 
 
 def labels(name: str) -> dict[str, str]:
@@ -29,8 +92,7 @@ def metadata(name: str, namespace: Any, *, of: str, **annotations: str) -> Manif
     return found
 
 
-def pod_security(user: int) -> Manifest:
-    """SecurityContext of a pod."""
+def _pod_security(user: int) -> Manifest:
     return {
         "run_as_non_root": True,
         "run_as_user": user,
@@ -41,8 +103,7 @@ def pod_security(user: int) -> Manifest:
     }
 
 
-def container_security() -> Manifest:
-    """SecurityContext of a container."""
+def _container_security() -> Manifest:
     return {
         "allow_privilege_escalation": False,
         "read_only_root_filesystem": True,

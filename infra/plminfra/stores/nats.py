@@ -8,7 +8,6 @@ import pulumi_kubernetes as k8s
 
 from plminfra import pods
 from plminfra.endpoint import Endpoint
-from plminfra.sizing import Size
 
 PORT = 4222
 MONITOR_PORT = 8222
@@ -31,13 +30,9 @@ jetstream {{ store_dir: /data, max_mem: 32MB, max_file: 768MB, sync_interval: al
 
 
 @dataclass(frozen=True, kw_only=True)
-class NatsArgs:
+class NatsArgs(pods.PodArgs):
     """One server; three and a cluster section come with their profile."""
 
-    namespace: pulumi.Input[str]
-    image: str
-    image_pull_policy: str
-    size: Size
     volume_mib: int
     storage_class: str
 
@@ -78,27 +73,21 @@ class Nats(pulumi.ComponentResource):
                 "service_name": f"{NAME}-pods",
                 "replicas": 1,
                 "selector": {"match_labels": pods.selector(NAME)},
-                "template": {
-                    "metadata": {
-                        "labels": pods.labels(NAME),
-                        # A changed file rolls the pods: NATS reads it when it starts.
-                        "annotations": {
-                            "plm.dev/configuration": sha256(_CONFIGURATION.encode()).hexdigest()
+                "template": pods.Pod(
+                    name=NAME,
+                    user=USER,
+                    grace_s=15,
+                    container=_container(args),
+                    volumes=(
+                        {
+                            "name": "configuration",
+                            "config_map": {"name": configuration.metadata["name"]},
                         },
+                    ),
+                    annotations={
+                        "plm.dev/configuration": sha256(_CONFIGURATION.encode()).hexdigest()
                     },
-                    "spec": {
-                        "automount_service_account_token": False,
-                        "termination_grace_period_seconds": 15,
-                        "security_context": pods.pod_security(USER),
-                        "containers": [_container(args)],
-                        "volumes": [
-                            {
-                                "name": "configuration",
-                                "config_map": {"name": configuration.metadata["name"]},
-                            }
-                        ],
-                    },
-                },
+                ).template(),
                 "volume_claim_templates": [pods.claim(args.volume_mib, args.storage_class, NAME)],
             },
             opts=child,
@@ -109,26 +98,23 @@ class Nats(pulumi.ComponentResource):
 
 def _container(args: NatsArgs) -> pods.Manifest:
     go_limit_mib = args.size.memory_mib_max * _GO_LIMIT_PERCENT // 100
-    return {
-        "name": NAME,
-        "image": args.image,
-        "image_pull_policy": args.image_pull_policy,
-        "args": ["-c", "/conf/nats.conf"],
-        "security_context": pods.container_security(),
-        "env": [
+    return pods.container(
+        NAME,
+        args,
+        args=["-c", "/conf/nats.conf"],
+        env=[
             {"name": "POD_NAME", "value_from": {"field_ref": {"field_path": "metadata.name"}}},
             {"name": "GOMEMLIMIT", "value": f"{go_limit_mib}MiB"},
         ],
-        "ports": [
+        ports=[
             {"name": "client", "container_port": PORT},
             {"name": "monitor", "container_port": MONITOR_PORT},
         ],
-        "startup_probe": pods.http_probe("/healthz", MONITOR_PORT, 1, 90),
-        "readiness_probe": pods.http_probe("/healthz?js-server-only=true", MONITOR_PORT, 2, 3),
-        "liveness_probe": pods.http_probe("/healthz?js-enabled-only=true", MONITOR_PORT, 5, 3),
-        "resources": args.size.resources(),
-        "volume_mounts": [
+        startup_probe=pods.http_probe("/healthz", MONITOR_PORT, 1, 90),
+        readiness_probe=pods.http_probe("/healthz?js-server-only=true", MONITOR_PORT, 2, 3),
+        liveness_probe=pods.http_probe("/healthz?js-enabled-only=true", MONITOR_PORT, 5, 3),
+        volume_mounts=[
             {"name": "data", "mount_path": "/data"},
             {"name": "configuration", "mount_path": "/conf", "read_only": True},
         ],
-    }
+    )

@@ -8,7 +8,6 @@ import pulumi_kubernetes as k8s
 
 from plminfra import pods
 from plminfra.endpoint import Endpoint
-from plminfra.sizing import Size
 from plminfra.stores import patroni
 from plminfra.stores.patroni import NAME, PORT, REST_PORT, SCOPE
 
@@ -16,13 +15,9 @@ USER = 999
 
 
 @dataclass(frozen=True, kw_only=True)
-class PostgresArgs:
+class PostgresArgs(pods.PodArgs):
     """Passwords come as secrets; what decides the shape is plain."""
 
-    namespace: pulumi.Input[str]
-    image: str
-    image_pull_policy: str
-    size: Size
     volume_mib: int
     storage_class: str
     superuser_password: pulumi.Output[str] = field(repr=False)
@@ -144,26 +139,22 @@ class Postgres(pulumi.ComponentResource):
         configuration: pulumi.Output[str],
         child: pulumi.ResourceOptions,
     ) -> None:
-        template = {
-            "metadata": {
-                "labels": {**pods.labels(NAME), "cluster-name": SCOPE},
-                # A changed file rolls the pods: Patroni reads it when it starts.
-                "annotations": {"plm.dev/configuration": _digest(_file(args))},
-            },
-            "spec": {
-                "service_account_name": account,
-                "termination_grace_period_seconds": 20,
-                "security_context": pods.pod_security(USER),
-                "containers": [_container(args)],
-                "volumes": [
-                    {
-                        "name": "configuration",
-                        "secret": {"secret_name": configuration, "default_mode": 0o440},
-                    },
-                    {"name": "tmp", "empty_dir": {}},
-                ],
-            },
-        }
+        pod = pods.Pod(
+            name=NAME,
+            user=USER,
+            grace_s=20,
+            container=_container(args),
+            volumes=(
+                {
+                    "name": "configuration",
+                    "secret": {"secret_name": configuration, "default_mode": 0o440},
+                },
+                {"name": "tmp", "empty_dir": {}},
+            ),
+            annotations={"plm.dev/configuration": _digest(_file(args))},
+            labels={"cluster-name": SCOPE},
+            account=account,
+        )
         k8s.apps.v1.StatefulSet(
             f"{name}-pods-set",
             metadata=pods.metadata(SCOPE, args.namespace, of=NAME, **pods.PATIENCE),
@@ -172,7 +163,7 @@ class Postgres(pulumi.ComponentResource):
                 "replicas": args.replicas,
                 "pod_management_policy": "Parallel",
                 "selector": {"match_labels": pods.selector(NAME)},
-                "template": template,
+                "template": pod.template(),
                 "volume_claim_templates": [pods.claim(args.volume_mib, args.storage_class, NAME)],
             },
             opts=child,
@@ -199,13 +190,11 @@ def _container(args: PostgresArgs) -> pods.Manifest:
     def field_of(path: str) -> dict[str, object]:
         return {"field_ref": {"field_path": path}}
 
-    return {
-        "name": NAME,
-        "image": args.image,
-        "image_pull_policy": args.image_pull_policy,
-        "command": ["patroni", "/conf/patroni.yml"],
-        "security_context": pods.container_security(),
-        "env": [
+    return pods.container(
+        NAME,
+        args,
+        command=["patroni", "/conf/patroni.yml"],
+        env=[
             {"name": "HOME", "value": "/tmp"},  # noqa: S108 - a volume of the pod's own
             {"name": "PATRONI_NAME", "value_from": field_of("metadata.name")},
             {"name": "PATRONI_KUBERNETES_NAMESPACE", "value_from": field_of("metadata.namespace")},
@@ -219,17 +208,16 @@ def _container(args: PostgresArgs) -> pods.Manifest:
                 "value": f"$(PATRONI_KUBERNETES_POD_IP):{REST_PORT}",
             },
         ],
-        "ports": [
+        ports=[
             {"name": "postgresql", "container_port": PORT},
             {"name": "patroni", "container_port": REST_PORT},
         ],
-        "startup_probe": pods.http_probe("/liveness", REST_PORT, 1, 120),
-        "readiness_probe": pods.http_probe("/readiness", REST_PORT, 1, 2),
-        "liveness_probe": pods.http_probe("/liveness", REST_PORT, 3, 4),
-        "resources": args.size.resources(),
-        "volume_mounts": [
+        startup_probe=pods.http_probe("/liveness", REST_PORT, 1, 120),
+        readiness_probe=pods.http_probe("/readiness", REST_PORT, 1, 2),
+        liveness_probe=pods.http_probe("/liveness", REST_PORT, 3, 4),
+        volume_mounts=[
             {"name": "data", "mount_path": "/data"},
             {"name": "configuration", "mount_path": "/conf", "read_only": True},
             {"name": "tmp", "mount_path": "/tmp"},  # noqa: S108 - a volume of the pod's own
         ],
-    }
+    )
