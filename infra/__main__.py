@@ -18,7 +18,8 @@ profile = profile_of(config.profile)
 namespace = k8s.core.v1.Namespace(
     "namespace",
     metadata={
-        "name": config.namespace,
+        # No setting: every command of the kit looks here.
+        "name": "plm",
         "labels": {
             "app.kubernetes.io/part-of": "plm",
             "pod-security.kubernetes.io/enforce": "restricted",

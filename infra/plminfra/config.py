@@ -25,7 +25,6 @@ _BY_DIGEST = re.compile("@sha256:[0-9a-f]{64}$")
 _PLAIN = frozenset(
     {
         "profile",
-        "namespace",
         "imagePullPolicy",
         "registry",
         "apiUrl",
@@ -46,7 +45,6 @@ class StackConfig:
     """Everything that differs from stack to stack."""
 
     profile: str
-    namespace: str
     image_pull_policy: str
     api_url: str
     edge_node_port: int
@@ -100,7 +98,6 @@ class StackConfig:
             )
         return StackConfig(
             profile=config.require("profile"),
-            namespace=config.require("namespace"),
             image_pull_policy=config.require("imagePullPolicy"),
             api_url=config.require("apiUrl"),
             edge_node_port=config.require_int("edgeNodePort"),

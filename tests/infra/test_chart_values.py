@@ -56,6 +56,30 @@ def test_no_image_is_taken_for_granted(chart: str) -> None:
         charts.render(chart, {})
 
 
+@pytest.mark.parametrize("chart", NAMES)
+def test_a_release_stands_where_it_is_put(chart: str) -> None:
+    """The stack's namespace is fixed; a release of helm's has its own, and nothing in it points elsewhere."""
+    images = {"image": IMAGES["services"], "nodeImage": IMAGES["services"]}
+    known = charts.schema(chart)["properties"]
+    values = {name: image for name, image in images.items() if name in known}
+    found = charts.render(chart, values, namespace="elsewhere")
+    places = [place for each in found for place in namespaces_in(each)]
+    assert len(places) >= len(found) > 0
+    assert set(places) == {"elsewhere"}
+
+
+def namespaces_in(value: Any) -> Iterator[str]:
+    """Every namespace that is named, in metadata and in references."""
+    if isinstance(value, list):
+        for each in value:
+            yield from namespaces_in(each)
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if name == "namespace":
+                yield each
+            yield from namespaces_in(each)
+
+
 def test_notes_name_every_secret_that_must_be_there() -> None:
     """Whoever has no Pulumi makes them; the operator issues the other ones from plm-ca."""
     notes = (CHARTS / "plm-services" / "templates" / "NOTES.txt").read_text()

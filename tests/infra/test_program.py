@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from plmkit.kubectl import NAMESPACE
 from pulumi.runtime.mocks import MockResourceArgs
 from support import program
 from support.postgres import ROOT
@@ -38,8 +39,13 @@ def test_outputs_tell_where_and_whom_to_trust_and_no_secret(recorder: Recorder) 
     assert recorder.outputs == {
         "apiUrl": program.declared()["apiUrl"]["default"],
         "caBundle": SECRETS["caCertificate"],
-        "namespace": "plm",
+        "namespace": NAMESPACE,
     }
+
+
+def test_the_stack_s_namespace_is_the_one_that_the_commands_look_into(recorder: Recorder) -> None:
+    [namespace] = recorder.of_type("kubernetes:core/v1:Namespace")
+    assert namespace.inputs["metadata"]["name"] == NAMESPACE
 
 
 def test_the_namespace_the_secrets_and_all_rules_are_there_before_the_first_pod(
