@@ -23,11 +23,6 @@ _OPTIONS = (
     "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
     "--include=usr-is-merged",  # without it the whole of perl comes along
 )
-_FALLBACK = (
-    "deb http://deb.debian.org/debian bookworm main",
-    "deb http://deb.debian.org/debian bookworm-updates main",
-    "deb http://deb.debian.org/debian-security bookworm-security main",
-)
 
 
 def content_key() -> str:
@@ -37,13 +32,17 @@ def content_key() -> str:
 
 
 def source_lines(texts: list[str]) -> tuple[str, ...]:
-    """`deb` lines for Debian 12 out of apt's source files, both formats; Debian's own mirror where there are none."""
+    """`deb` lines for Debian 12 out of apt's source files, both formats; none where these name no mirror of it.
+
+    Without lines mmdebstrap takes Debian's own mirror, with its updates and security.
+    """
     found = [line for text in texts for line in (*_one_line(text), *_deb822(text))]
     # Other people's packages may have a suite of that name too: theirs is no mirror of Debian.
     found.sort(key=lambda line: "debian" not in line.split()[1])
     by_suite = {line.split()[2]: line for line in reversed(found)}
-    lines = tuple(by_suite[suite] for suite in _SUITES if suite in by_suite)
-    return lines if lines and _SUITES[0] in by_suite else _FALLBACK
+    if _SUITES[0] not in by_suite:
+        return ()
+    return tuple(by_suite[suite] for suite in _SUITES if suite in by_suite)
 
 
 def _one_line(text: str) -> Iterator[str]:

@@ -72,15 +72,36 @@ def test_a_mirror_with_another_name_is_taken_where_it_is_the_only_one() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", "deb http://archive.example/ubuntu noble main", "nonsense"])
-def test_where_there_is_no_debian_12_its_own_mirror_serves(text: str) -> None:
-    lines = base.source_lines([text])
-    assert [line.split()[2] for line in lines] == [
-        "bookworm",
-        "bookworm-updates",
-        "bookworm-security",
-    ]
-    assert lines == base._FALLBACK
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "deb http://archive.example/ubuntu noble main",
+        "nonsense",
+        "deb http://mirror.example/debian bookworm-updates main",
+    ],
+)
+def test_where_there_is_no_mirror_of_debian_12_none_is_named(text: str) -> None:
+    """Updates alone are none: without the release itself there is nothing to update."""
+    assert base.source_lines([text]) == ()
+
+
+@pytest.mark.parametrize("lines", [(), EXPECTED], ids=["none", "some"])
+def test_mmdebstrap_is_given_the_mirrors_that_there_are_and_else_takes_its_own(
+    builder: PaperBuilder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lines: tuple[str, ...],
+) -> None:
+    """An empty argument would be a mirror too: where none is known, the target is the last word."""
+    monkeypatch.setattr(base, "source_lines", lambda _texts: lines)
+    storage = Buildah(tmp_path / "storage")
+    storage.prepare()
+    base.build(storage)
+    [bootstrap] = [words for words in builder.asked if words[0] == "mmdebstrap"]
+    suite = bootstrap.index("bookworm")
+    assert tuple(bootstrap[suite + 2 :]) == lines
+    assert bootstrap[suite + 1].endswith("base.tar")
 
 
 def test_the_base_is_made_from_a_bootstrap_without_documents(
