@@ -82,10 +82,3 @@ class WorkQueue(Generic[Key]):
         if key in self._again:
             self._again.discard(key)
             self.add(key)
-
-    def close(self) -> None:
-        """Forget everything that waits."""
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-        self._waiting.clear()

@@ -1,7 +1,7 @@
 """The ledger as the operator knows it: a mirror of its nodes and links, and the calls that change them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -53,11 +53,9 @@ class Registrations:
         """What the ledger refused of a node and its links since the last resync."""
         return tuple(self._refusals.get(node_id, {}).values())
 
-    def forget_refusals(self) -> Iterable[str]:
-        """Have everything refused asked again. Returns the nodes that are concerned."""
-        concerned = [name for name, refusals in self._refusals.items() if refusals]
+    def forget_refusals(self) -> None:
+        """Have everything refused asked again."""
         self._refusals.clear()
-        return concerned
 
     async def register_node(self, order: NodeOrder) -> None:
         """Register a node. A refusal is remembered and not raised; Conflict and Unavailable are raised."""

@@ -48,7 +48,6 @@ async def test_failures_come_back_after_growing_delays_up_to_a_limit() -> None:
     assert delays[-1] == RETRY_MAX_S
     queue.done("a")
     assert queue.failed("a") == RETRY_FIRST_S
-    queue.close()
 
 
 async def test_of_two_wishes_for_later_the_earlier_counts() -> None:

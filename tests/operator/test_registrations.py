@@ -52,7 +52,7 @@ async def test_a_refusal_is_kept_and_forgotten_at_the_resync() -> None:
     await registrations.register_link(line("a", "z", 1))
     [refusal] = registrations.refusals("a")
     assert refusal.code is Code.UNKNOWN_NODE
-    assert list(registrations.forget_refusals()) == ["a"]
+    registrations.forget_refusals()
     assert registrations.refusals("a") == ()
 
 
