@@ -41,11 +41,11 @@ class Mirror:
         place = (kind, str(manifest["metadata"]["name"]))
         version = _version(manifest)
         known = self._objects.get(place)
-        if known is None or _version(known) > version:
+        if known is not None and _version(known) > version:
             return False
-        del self._objects[place]
-        self._graves[place] = version
-        return True
+        # Also for what was never seen: the answer to our own apply may still be on its way.
+        self._graves[place] = max(version, self._graves.get(place, 0))
+        return self._objects.pop(place, None) is not None
 
     def replace(self, kind: str, listed: Iterable[Manifest], version: int) -> list[str]:
         """Take a list that was read at `version` as the truth of a kind, but for what is newer.

@@ -140,6 +140,17 @@ def test_a_list_that_was_read_before_a_deletion_does_not_undo_it() -> None:
     assert mirror.get("Pod", "a") is None
 
 
+def test_an_answer_that_is_later_than_the_deletion_raises_nothing() -> None:
+    """Our apply made an object, somebody deleted it, and the stream was faster than the answer to the apply."""
+    mirror = Mirror()
+    assert not mirror.lost("Pod", version(6)), "nothing of it was known"
+    assert not mirror.saw("Pod", version(5))
+    assert mirror.get("Pod", "a") is None
+    assert not mirror.lost("Pod", version(4)), "an older deletion digs no shallower grave"
+    assert not mirror.saw("Pod", version(5))
+    assert mirror.saw("Pod", version(7)), "its successor is seen"
+
+
 def test_the_mirror_leaves_out_who_manages_what() -> None:
     mirror = Mirror()
     mirror.saw("Pod", {"metadata": {"name": "a", "resourceVersion": "1", "managedFields": [1]}})
