@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from plmkit.console import ExitCode, KitError
-from plmkit.receipts import Order
+from plmkit.receipts import KEY_RULE, Order, is_key
 
 COLUMNS = ("idempotency_key", "from", "to", "amount", "currency")
 LINE_BYTES_MAX = 4096
-KEY_LENGTH_MAX = 200
 
 # States of a result that stand; every other one is tried again by the next run.
 FINAL_STATES = frozenset({"settled", "refused", "bad_line"})
@@ -118,12 +117,8 @@ def _line(number: int, raw: bytes, places: dict[str, int]) -> Line | BadLine:
     key, from_node, to_node, amount, currency = (
         cells[places[column]].strip() for column in COLUMNS
     )
-    if not key or len(key) > KEY_LENGTH_MAX or not (key.isascii() and key.isprintable()):
-        return BadLine(
-            number,
-            text,
-            f"the idempotency key is not 1 to {KEY_LENGTH_MAX} printable ASCII characters",
-        )
+    if not is_key(key):
+        return BadLine(number, text, f"the idempotency key is not {KEY_RULE}")
     return Line(number, key, Order(from_node.lower(), to_node.lower(), amount, currency))
 
 

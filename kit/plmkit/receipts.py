@@ -9,6 +9,14 @@ from typing import Any
 
 Json = Mapping[str, Any]
 
+KEY_LENGTH_MAX = 200
+KEY_RULE = f"1 to {KEY_LENGTH_MAX} printable ASCII characters, none of them a space"
+
+
+def is_key(text: str) -> bool:
+    """Whether the gateway takes this for an idempotency key: docs/openapi.json has the same rule."""
+    return 1 <= len(text) <= KEY_LENGTH_MAX and all("!" <= character <= "~" for character in text)
+
 
 @dataclass(frozen=True)
 class Order:

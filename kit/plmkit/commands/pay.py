@@ -96,7 +96,10 @@ def _pay_one(
     from plmkit.credentials import chosen_credentials
     from plmkit.receipts import Order
 
-    key = key or f"cli-{uuid.uuid4().hex}"
+    # None alone: an empty key is a script's unset variable, and a new one at each of its retries would pay twice.
+    key = f"cli-{uuid.uuid4().hex}" if key is None else key
+    _refuse_unreadable(*asked)
+    _refuse_wrong_key(key)
 
     async def run() -> "Payment":
         async with open_api(chosen_credentials(context)) as api:
@@ -114,6 +117,28 @@ def _pay_one(
         emit("\n".join(_lines_of(payment, key)))
     if payment.state != "settled":
         raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def _refuse_unreadable(*words: str) -> None:
+    for word in words:
+        # What a terminal sent in another encoding: no JSON can carry it.
+        if any("\ud800" <= character <= "\udfff" for character in word):
+            raise KitError(
+                f"{word!r} is no UTF-8",
+                "type it again, with ASCII letters and digits",
+                ExitCode.WRONG_USAGE,
+            )
+
+
+def _refuse_wrong_key(key: str) -> None:
+    from plmkit.receipts import KEY_RULE, is_key
+
+    if not is_key(key):
+        raise KitError(
+            f"the idempotency key {key!r} is not {KEY_RULE}",
+            "--key invoice-4711, or no --key for a new one",
+            ExitCode.WRONG_USAGE,
+        )
 
 
 def _lines_of(payment: "Payment", key: str) -> list[str]:

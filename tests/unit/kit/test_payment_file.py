@@ -48,6 +48,8 @@ def test_a_missing_column_refuses_the_file_before_anything_starts() -> None:
         b'k1,a,d,"1.00,USD\n',
         b",a,d,1.00,USD\n",
         b"k\xff,a,d,1.00,USD\n",
+        b"two words,a,d,1.00,USD\n",
+        b"k\x00,a,d,1.00,USD\n",
         b"k" * 201 + b",a,d,1.00,USD\n",
         b"x" * (LINE_BYTES_MAX + 900) + b",a,d,1.00,USD\n",
     ],
