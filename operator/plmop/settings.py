@@ -1,11 +1,21 @@
 """What the operator is told from outside."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from plm.transport.tls import TlsSettings
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from plmop.likeness import QUANTITY_PATTERN
+
+
+def _number_as_text(value: object) -> object:
+    """YAML reads `cpu: 1` as a number; Kubernetes takes it as the text."""
+    return str(value) if type(value) in {int, float} else value
+
+
+Quantity = Annotated[str, BeforeValidator(_number_as_text), Field(pattern=QUANTITY_PATTERN)]
 
 
 class LedgerSettings(BaseModel):
@@ -41,7 +51,7 @@ class OperatorSettings(BaseSettings):
     node_image: str
     node_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     node_service_account: str = "mesh-node"
-    node_resources: dict[str, dict[str, str]] = {
+    node_resources: dict[str, dict[str, Quantity]] = {
         "requests": {"cpu": "10m", "memory": "48Mi"},
         "limits": {"memory": "128Mi"},
     }

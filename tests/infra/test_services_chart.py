@@ -79,6 +79,8 @@ def test_the_schema_of_a_node_is_the_operator_s() -> None:
         {"gateway": {"replicas": 0}},
         {"ledger": {"replicas": 11}},
         {"ledger": {"cpu": "1"}},
+        {"ledger": {"resources": {"limits": {"memory": "lots"}}}},
+        {"gateway": {"resources": {"cpu": "1"}}},
         {"nodes": {"Upper": {"role": "sme", "currency": "USD"}}},
         {"nodes": {"a": {"role": "bank"}}},
         {"nodes": {"e": {"role": "sme"}}},

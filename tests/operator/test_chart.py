@@ -8,9 +8,11 @@ from typing import Any
 import jsonschema
 import pytest
 from plmop import crds
+from plmop.likeness import QUANTITY_PATTERN, is_covered
 from plmop.settings import OperatorSettings
 from support import charts
 from support.charts import HelmRefusedError, Manifest
+from support.objects import settings_of
 from support.settings_names import environment_names
 
 CHART = "plm-operator"
@@ -41,6 +43,10 @@ def test_the_values_fit_their_schema() -> None:
         {"logLevel": "loud"},
         {"serviceCertificates": ["Gateway"]},
         {"debugEnabled": "yes"},
+        {"nodeResources": {"limits": {"memory": "lots"}}},
+        {"nodeResources": {"limits": {"cpu": True}}},
+        {"nodeResources": {"limit": {"memory": "64Mi"}}},
+        {"resources": {"requests": {"cpu": "-1"}}},
     ],
 )
 def test_wrong_values_are_refused(wrong: Mapping[str, Any]) -> None:
@@ -113,3 +119,21 @@ def test_lists_arrive_as_the_settings_read_them() -> None:
     assert json.loads(texts["PLM_NODE_RESOURCES"])["limits"]["memory"]
     assert texts["PLM_DEBUG_ENABLED"] == "true"
     assert texts["PLM_NODE_IMAGE"] == REQUIRED["nodeImage"]
+
+
+def test_a_size_may_be_written_as_a_number() -> None:
+    """YAML makes one of `cpu: 1`, Kubernetes takes it, and so does the operator."""
+    sizes = {"requests": {"cpu": 1, "memory": 134217728}, "limits": {"cpu": 1.5}}
+    deployment = of_kind("Deployment", nodeResources=sizes, resources=sizes)
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    read = settings_of(OperatorSettings, container).node_resources
+    assert is_covered({"resources": sizes}, {"resources": read})
+    assert is_covered({"resources": sizes}, container)
+
+
+@pytest.mark.parametrize("chart", ["plm-operator", "plm-services"])
+def test_a_quantity_is_the_same_in_chart_and_operator(chart: str) -> None:
+    schema = charts.schema(chart)
+    quantities = {**schema.get("definitions", {}), **schema.get("$defs", {})}["quantities"]
+    [text, _] = quantities["additionalProperties"]["oneOf"]
+    assert text["pattern"] == QUANTITY_PATTERN

@@ -13,10 +13,10 @@ from plmop import certificates
 from plmop.actions import (
     Apply,
 )
+from plmop.likeness import is_covered
 from plmop.mesh_node import manifests
 from plmop.mesh_node.plan import (
     CertificateFacts,
-    is_covered,
     is_node_registered,
     missing_links,
     plan,

@@ -21,6 +21,7 @@ from plmop.actions import (
     RegisterNode,
 )
 from plmop.certificates import Leaf
+from plmop.likeness import is_covered
 from plmop.mesh_node import manifests
 from plmop.mesh_node.manifests import Frame, Owner
 from plmop.mesh_node.spec import InvalidSpec, MeshNodeSpec
@@ -238,20 +239,3 @@ def _name(action: Action) -> str:
             return f"link {order.from_node}-{order.to_node}"
         case AskHealth(node_id):
             return f"health of {node_id}"
-
-
-def is_covered(desired: Any, present: Any) -> bool:
-    """Whether everything desired is present. What others added beside it stays theirs."""
-    if isinstance(desired, Mapping):
-        return isinstance(present, Mapping) and all(
-            key in present and is_covered(value, present[key]) for key, value in desired.items()
-        )
-    if isinstance(desired, list) and desired and isinstance(desired[0], Mapping):
-        known = {_list_key(item): item for item in present} if isinstance(present, list) else {}
-        return all(is_covered(item, known.get(_list_key(item))) for item in desired)
-    return bool(desired == present)
-
-
-def _list_key(item: Mapping[str, Any]) -> Any:
-    # Every list of objects that we write is keyed by name, as server-side apply merges most of them.
-    return item.get("name")
