@@ -8,7 +8,7 @@ import pytest
 from plm.domain.errors import Code, PlmError, Refused, Unavailable
 from plm.domain.orders import TransferOrder
 from plm.ledger import recalling
-from plm.ledger import writer as writing
+from plm.ledger import term as leading
 from plm.ledger.writer import LOCK_KEY, Writer
 from support import demo_mesh
 from support.ledgers import Database, ask_all, leading_writer, run, running_writer
@@ -109,7 +109,7 @@ async def test_a_writer_that_lost_the_lead_unnoticed_refuses_nothing_from_memory
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refusal needs no commit: whoever gives one must still know that nobody else has written since."""
-    monkeypatch.setattr(writing, "_PROOF_S", 0.0)
+    monkeypatch.setattr(leading, "_PROOF_S", 0.0)
     nothing_moves = TransferOrder("zero", "link/a/b", "link/b/a", 0, "USD")
     async with leading_writer(database.ledger) as writer:
         await ask_all(writer, demo_mesh.founding())

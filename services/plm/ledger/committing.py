@@ -151,27 +151,32 @@ class Astray(NotWritten):
     """The rows are not what the books say: the database itself refused the batch."""
 
 
-async def commit(
-    connection: Connection,
-    books: Books,
-    entries: list[Entry],
-    messages: list[tuple[str, bytes]],
-    *,
-    epoch: int,
-) -> None:
-    """Write what the batch changed. Returns once it is on disk. Raises NotWritten, and then nothing was.
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What one batch writes: the statement, and one array literal for each of its columns."""
 
-    Any other error leaves open whether it was.
-    """
+    statement: str
+    arrays: list[str]
+
+
+def rows_of(books: Books, entries: list[Entry], messages: list[tuple[str, bytes]]) -> Rows:
+    """What has to be written of the books' changes. Taken at once: the next batch changes the same records."""
     batches = [(table, records) for table, records in _batches(books, entries, messages) if records]
-    statement = _statement(tuple(table for table, _ in batches))
     arrays = [
         array_literal(kind, column)
         for table, records in batches
         for (_, kind), column in zip(table.columns, zip(*records, strict=True), strict=True)
     ]
+    return Rows(_statement(tuple(table for table, _ in batches)), arrays)
+
+
+async def commit(connection: Connection, rows: Rows, *, epoch: int) -> None:
+    """Write a batch. Returns once it is on disk. Raises NotWritten, and then nothing was.
+
+    Any other error leaves open whether it was.
+    """
     try:
-        is_leading = await connection.fetchval(statement, epoch, *arrays)
+        is_leading = await connection.fetchval(rows.statement, epoch, *rows.arrays)
     except (asyncpg.RaiseError, asyncpg.IntegrityConstraintViolationError) as error:
         # Rules of the tables: they speak before the commit, so it has not happened.
         raise Astray(str(error)) from error

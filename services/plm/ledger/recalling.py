@@ -9,6 +9,7 @@ from plm.domain.orders import DisableOrder, LinkOrder, NodeOrder, TransferOrder
 from plm.ledger import rows
 from plm.stores.postgres import Connection
 
+# Far more than the batches under way can name: what they have changed is not yet in the database to be read again.
 _REMEMBERED_MAX = 20_000
 
 

@@ -1,40 +1,39 @@
 """The one writer: drains its queue, decides in order, commits a batch, answers after the commit.
 
+While one batch is committed the next is decided, on books that are ahead of the database by the first. Why that cannot
+lie: batches are sent one behind the other, a batch whose forerunner failed is never sent, and an answer leaves only
+after the COMMIT of its own batch has returned. When a COMMIT does not return, its callers hear "unknown", those of the
+batch behind it "not done", the copy of the books is thrown away, and all is read anew.
 Why it cannot fork: the advisory lock lives and dies with this connection; the epoch row is locked in every commit;
-entries.prev_hash is unique. Why it cannot lie: an answer leaves only after COMMIT has returned, and when COMMIT does
-not return, every caller of the batch hears "unknown", the copy of the books is thrown away, and all is read anew.
+entries.prev_hash is unique.
 """
 
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 
 import asyncpg
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge, Histogram
 
-from plm.domain import chain, deciding
-from plm.domain.books import Books, Changes
-from plm.domain.chain import Entry, Head
 from plm.domain.deciding import Answer, Command
 from plm.domain.errors import Code, PlmError, Unavailable
 from plm.domain.forms import check_form
-from plm.ledger import committing, events, rows
+from plm.ledger import committing
 from plm.ledger.clock import Clock
-from plm.ledger.recalling import Recall
+from plm.ledger.sharing import batch_size
+from plm.ledger.term import Batch, Term
 from plm.stores.postgres import LOST, Connection, PostgresSettings, connect
 
 log = structlog.get_logger(__name__)
 
-BATCH_MAX = 512
 LOCK_KEY = 0x706C6D  # "plm": one writer per database
 _RETRY_S = 0.2
 _TICK_S = 0.25
 _STANDBY_S = 10.0
-# How long after its last commit a writer is believed to lead, and how long it then waits for the database to say so.
-_PROOF_S = 2.0
-_PROOF_TIMEOUT_S = 2.0
 _HARMFUL_MAX = 100
 
 BATCH_SECONDS = Histogram("plm_ledger_batch_seconds", "Time to decide and commit one batch.")
@@ -45,29 +44,12 @@ BATCH_COMMANDS = Histogram(
 )
 HEAD_SEQ = Gauge("plm_ledger_head_seq", "Sequence of the newest entry.")
 LEADING = Gauge("plm_ledger_leading", "1 while this process is the writer.")
-REFUSED = Counter("plm_ledger_refused_total", "Commands refused, by code.", ("code",))
 
 
 @dataclass(slots=True)
 class _Ask:
     command: Command
     answer: asyncio.Future[Answer]
-
-
-@dataclass(slots=True)
-class _Term:
-    """One time of leadership: its connection, epoch, and copy of the books."""
-
-    connection: Connection
-    epoch: int
-    head: Head
-    books: Books
-    recall: Recall = field(default_factory=Recall)
-    proven_at: float = field(default_factory=time.monotonic)
-
-
-class HalfDecided(committing.NotWritten):
-    """A decision failed after it had begun to change the books: they must never be committed."""
 
 
 class Writer:
@@ -85,7 +67,7 @@ class Writer:
         self._waiting_max = queue_max
         self._asked = asyncio.Event()
         self._clock = clock or Clock()
-        self._now_ms = 0
+        self._flying = 0  # commands that are being committed
         self._leads = False
         # Each has cost a term once, and shall not again.
         self._harmful: deque[Command] = deque(maxlen=_HARMFUL_MAX)
@@ -107,7 +89,8 @@ class Writer:
             raise Unavailable(Code.OVERLOADED, "the ledger's queue is full", retry_after_ms=200)
         ask = _Ask(command, asyncio.get_running_loop().create_future())
         self._waiting.append(ask)
-        self._asked.set()
+        if batch_size(len(self._waiting), self._flying):
+            self._asked.set()
         return await ask.answer
 
     async def run(self) -> None:
@@ -124,95 +107,80 @@ class Writer:
             await asyncio.sleep(_RETRY_S)
 
     async def _lead(self) -> None:
-        connection = await connect(self._postgres)
-        try:
+        with ExitStack() as connections:
+            connection = await connect(self._postgres)
+            connections.callback(connection.terminate)
             if not await _locked(connection):
                 return
-            epoch = await connection.fetchval("UPDATE writer SET epoch = epoch + 1 RETURNING epoch")
-            head, books = await rows.load_head(connection), await rows.load_books(connection)
-            deciding.bound_deadlines(books, self._clock.now_ms())
-            term = _Term(connection, epoch, head, books)
-            log.info("Took the lead", epoch=epoch, head_seq=head.seq)
+            reader = await connect(self._postgres)
+            connections.callback(reader.terminate)
+            term = Term(connection, reader, self._clock, self._harmful)
+            await term.open()
+            log.info("Took the lead", epoch=term.epoch, head_seq=term.head.seq)
             self._leads = True
             LEADING.set(1)
-            HEAD_SEQ.set(head.seq)
-            while True:
-                await self._turn(term)
-        finally:
-            connection.terminate()
+            HEAD_SEQ.set(term.head.seq)
+            await self._serve(term)
 
-    async def _turn(self, term: _Term) -> None:
-        asks = await self._gather()
-        commands = [ask.command for ask in asks]
-        started = time.perf_counter()
-        is_unknown = False  # until something may have been written
+    async def _serve(self, term: Term) -> None:
+        """One batch is decided while the one before it is committed. Returns never, and raises what ended the term."""
+        flights: deque[asyncio.Task[None]] = deque(maxlen=2)
         try:
-            await _prove_lead(term)
-            self._now_ms = self._clock.now_ms()
-            await term.recall.look_up(term.connection, term.books, commands)
-            decided = self._decide(term, asks)
-            if term.books.changes:
-                is_unknown = True
-                await self._commit(term)
-        except BaseException as error:
-            _fail(asks, effect_unknown=is_unknown and not isinstance(error, committing.NotWritten))
+            while True:
+                flights.append(await self._launch(term, flights[-1] if flights else None))
+                if len(flights) > 1:
+                    await asyncio.wait([flights[0]])
+                    flights[0].result()
+        finally:
+            # Whatever went wrong after they were sent: their callers hear what became of them.
+            await asyncio.gather(*flights, return_exceptions=True)
+
+    async def _launch(self, term: Term, before: asyncio.Task[None] | None) -> asyncio.Task[None]:
+        """Decide a batch, to be sent as soon as the one before it has landed."""
+        asks = await self._gather()
+        started = time.perf_counter()
+        try:
+            batch = await term.decide([ask.command for ask in asks])
+        except BaseException:
+            _fail(asks, effect_unknown=False)  # nothing of it was sent
             raise
-        for ask, answer in decided:
-            _resolve(ask, term.books, answer)
-        term.books.changes = Changes()
-        term.recall.forget(term.books, commands)
+        self._flying += len(asks)
+        flight = asyncio.create_task(_fly(term, batch, before))
+        flight.add_done_callback(partial(self._land, asks, batch, started))
+        return flight
+
+    def _land(
+        self, asks: list[_Ask], batch: Batch, started: float, flight: asyncio.Task[None]
+    ) -> None:
+        """Answer a batch that was committed, or was not."""
+        self._flying -= len(asks)
+        self._asked.set()
+        error = asyncio.CancelledError() if flight.cancelled() else flight.exception()
+        if error is not None:
+            self._leads = False  # the term is over, and nobody shall ask it for more
+            is_not_written = isinstance(error, committing.NotWritten) or batch.rows is None
+            _fail(asks, effect_unknown=not is_not_written)
+            return
+        for ask, outcome in zip(asks, batch.outcomes, strict=True):
+            _resolve(ask, outcome)
+        if batch.rows is not None:
+            HEAD_SEQ.set(batch.head.seq)
+            self.committed.set()
         if asks:
             BATCH_COMMANDS.observe(len(asks))
             BATCH_SECONDS.observe(time.perf_counter() - started)
 
     async def _gather(self) -> list[_Ask]:
         """At least one command, or none after a tick: deadlines pass without anybody asking."""
-        if not self._waiting:
-            self._asked.clear()
-            try:
-                async with asyncio.timeout(_TICK_S):
-                    await self._asked.wait()
-            except TimeoutError:
-                return []
-        return [self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))]
-
-    def _decide(self, term: _Term, asks: list[_Ask]) -> list[tuple[_Ask, Answer | PlmError]]:
-        for order in deciding.expired(term.books, self._now_ms):
-            if isinstance(self._answer(term.books, order), PlmError):
-                # Not at every tick again: it is in the books anew when it is next read.
-                term.books.deadlines.pop((order.payment_id, order.number))
-        return [(ask, self._answer(term.books, ask.command)) for ask in asks]
-
-    def _answer(self, books: Books, command: Command) -> Answer | PlmError:
-        """Decide one command. A fault of ours fails its sender alone, unless it leaves the books half changed."""
-        if command in self._harmful:
-            return _at_fault(command)
-        steps = books.changes.steps
         try:
-            return deciding.decide(books, command, self._now_ms)
-        except PlmError as error:
-            REFUSED.labels(str(error.code)).inc()
-            answer = error
-        except Exception:  # whatever it is: nobody else in the batch has anything to do with it
-            log.exception("Failed to decide a command", command=type(command).__name__)
-            answer = _at_fault(command)
-        if books.changes.steps != steps:
-            self._harmful.append(command)
-            raise HalfDecided(type(command).__name__)
-        return answer
-
-    async def _commit(self, term: _Term) -> None:
-        entries: list[Entry] = chain.append(
-            term.head, term.books.changes.drafts, self._now_ms, term.epoch
-        )
-        deciding.seal(term.books, entries)
-        head = Head(entries[-1].seq, entries[-1].hash) if entries else term.head
-        messages = events.messages(term.books, head if entries else None, term.epoch)
-        asked_at = time.monotonic()
-        await committing.commit(term.connection, term.books, entries, messages, epoch=term.epoch)
-        term.head, term.proven_at = head, asked_at
-        HEAD_SEQ.set(head.seq)
-        self.committed.set()
+            async with asyncio.timeout(_TICK_S):
+                while self._leads and not batch_size(len(self._waiting), self._flying):
+                    self._asked.clear()
+                    await self._asked.wait()
+        except TimeoutError:
+            return []
+        size = batch_size(len(self._waiting), self._flying)
+        return [self._waiting.popleft() for _ in range(size)]
 
     def _fail_waiting(self) -> None:
         waiting = list(self._waiting)
@@ -229,30 +197,23 @@ async def _locked(connection: Connection) -> bool:
     return True
 
 
-async def _prove_lead(term: _Term) -> None:
-    """Refusals need no commit: they are true only while nobody else writes, and a dead connection does not say so."""
-    if term.connection.is_closed():
-        raise committing.NotWritten("the connection is closed")
-    asked_at = time.monotonic()
-    if asked_at - term.proven_at < _PROOF_S:
-        return
-    if await rows.load_epoch(term.connection, _PROOF_TIMEOUT_S) != term.epoch:
-        raise committing.Fenced
-    term.proven_at = asked_at
+async def _fly(term: Term, batch: Batch, before: asyncio.Task[None] | None) -> None:
+    """Write a batch behind the one before it. Raises NotWritten where that one was not written either."""
+    if before is not None:
+        try:
+            await before
+        except Exception as error:
+            raise committing.NotWritten("the batch before it failed") from error
+    await term.write(batch)
 
 
-def _at_fault(command: Command) -> Unavailable:
-    kind = type(command).__name__
-    return Unavailable(Code.INTERNAL, f"the ledger failed on this {kind}; its log says how")
-
-
-def _resolve(ask: _Ask, books: Books, answer: Answer | PlmError) -> None:
+def _resolve(ask: _Ask, outcome: Answer | PlmError) -> None:
     if ask.answer.done():
         return  # the caller has gone; what it asked for is done all the same
-    if isinstance(answer, PlmError):
-        ask.answer.set_exception(answer)
+    if isinstance(outcome, PlmError):
+        ask.answer.set_exception(outcome)
     else:
-        ask.answer.set_result(deciding.sealed(books, answer))
+        ask.answer.set_result(outcome)
 
 
 def _fail(asks: list[_Ask], *, effect_unknown: bool) -> None:
