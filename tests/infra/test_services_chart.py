@@ -5,6 +5,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from plmop import crds
 from plmop.mesh_node import spec
 from plmop.mesh_node.spec import KIND, MeshNodeSpec
 from support import charts
@@ -51,11 +52,29 @@ def test_every_node_is_one_that_the_operator_takes(values: dict[str, Any]) -> No
             assert link.to != name
 
 
+def limits_of(part: Mapping[str, Any]) -> dict[str, Any]:
+    """What a schema allows: of types, ranges, patterns and keys. Words, defaults and lengths of a pattern left out."""
+    if "$ref" in part:
+        return limits_of(SCHEMA["$defs"][part["$ref"].rpartition("/")[2]])
+    kept = ("enum", "pattern", "minimum", "maximum", "maxItems")
+    found = {key: part[key] for key in kept if key in part}
+    if "enum" not in part:
+        found["type"] = part["type"]
+    if "properties" in part:
+        found |= {name: limits_of(each) for name, each in part["properties"].items()}
+    if "items" in part:
+        found["items"] = limits_of(part["items"])
+    return found
+
+
 def test_the_schema_of_a_node_is_the_operator_s() -> None:
+    """A misspelt key would be dropped by the API server, and its default be in force in silence."""
     nodes = SCHEMA["properties"]["nodes"]
-    roles = MeshNodeSpec.model_json_schema()["properties"]["role"]["enum"]
+    each = nodes["additionalProperties"]
     assert nodes["propertyNames"]["pattern"] == spec.NODE_ID_PATTERN
-    assert nodes["additionalProperties"]["properties"]["role"]["enum"] == roles
+    assert limits_of(each) == limits_of(crds.structural(MeshNodeSpec.model_json_schema()))
+    assert each["additionalProperties"] is False
+    assert SCHEMA["$defs"]["link"]["additionalProperties"] is False
 
 
 @pytest.mark.parametrize(
@@ -85,6 +104,9 @@ def test_the_schema_of_a_node_is_the_operator_s() -> None:
         {"nodes": {"a": {"role": "bank"}}},
         {"nodes": {"e": {"role": "sme"}}},
         {"nodes": {"a": {"links": [{"baseFee": "1.00"}]}}},
+        {"nodes": {"a": {"wrokersMax": 4}}},
+        {"nodes": {"a": {"links": [{"to": "b", "liquidityVolume": "1.00", "baseFees": "1"}]}}},
+        {"nodes": {"a": {"links": [{"to": "b", "liquidityVolume": 1}]}}},
     ],
 )
 def test_wrong_values_are_refused(wrong: dict[str, Any]) -> None:
