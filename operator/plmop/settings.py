@@ -46,7 +46,6 @@ class OperatorSettings(BaseSettings):
 
     namespace: str = "plm"
     pod_name: str = "plm-operator"
-    deployment_name: str = "plm-operator"
 
     node_image: str
     node_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"

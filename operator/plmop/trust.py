@@ -52,7 +52,6 @@ class TrustKeeper:
         self._cluster = cluster
         self._mirror = mirror
         self._settings = settings
-        self._owner: dict[str, Any] | None = None
         self._own: Leaf | None = None
         self._since_s = 0.0
         self.authority: Authority | None = None
@@ -126,7 +125,7 @@ class TrustKeeper:
             return None  # somebody spoilt it: what plm-ca says is all that is left
 
     async def _store_trust(self, authority: Authority, trust: Trust) -> None:
-        manifest = await self._secret(TRUST_SECRET, "Opaque")
+        manifest = _secret(TRUST_SECRET, "Opaque")
         manifest["metadata"]["annotations"] = {_SINCE: repr(trust.since_s)}
         manifest["data"] = certificates.encode({"ca.crt": authority.bundle})
         self._mirror.saw("Secret", await self._cluster.apply(manifest))
@@ -134,7 +133,7 @@ class TrustKeeper:
 
     async def _keep_service(self, service: str, authority: Authority) -> None:
         name = f"{service}-tls"
-        manifest = await self._secret(name, "kubernetes.io/tls")
+        manifest = _secret(name, "kubernetes.io/tls")
         leaf = self.read_leaf(self._mirror.get("Secret", name))
         action = certificates.due(
             leaf,
@@ -188,29 +187,15 @@ class TrustKeeper:
         write_files(self._settings.tls.directory, files)
         self._own = certificates.read_leaf({"metadata": {"name": _OWN}, "data": data}, authority)
 
-    async def _secret(self, name: str, kind: str) -> dict[str, Any]:
-        return {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name, "labels": MANAGED_BY, **await self._find_owner()},
-            "type": kind,
-        }
 
-    async def _find_owner(self) -> dict[str, Any]:
-        """The operator's own Deployment: what hangs on no MeshNode goes when the operator is uninstalled."""
-        if self._owner is None:
-            name = self._settings.deployment_name
-            found = await self._cluster.get("Deployment", name)
-            self._owner = {} if found is None else {"ownerReferences": [_reference(found)]}
-        return self._owner
-
-
-def _reference(deployment: Manifest) -> dict[str, Any]:
+def _secret(name: str, kind: str) -> dict[str, Any]:
+    # Owned by nobody: were it the operator's Deployment, deleting that would take the certificates of all services
+    # away, and the memory of whom they trust in the middle of a change of CA.
     return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "name": deployment["metadata"]["name"],
-        "uid": deployment["metadata"]["uid"],
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "labels": dict(MANAGED_BY)},
+        "type": kind,
     }
 
 

@@ -27,14 +27,6 @@ def pair() -> Authority:
 def cluster(pair: Authority) -> PaperCluster:
     made = PaperCluster()
     made.put(ca_secret(pair))
-    made.put(
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "plm-operator"},
-            "spec": {},
-        }
-    )
     return made
 
 
@@ -48,7 +40,7 @@ def leaf(cluster: PaperCluster, name: str, troupe: Troupe) -> Leaf:
     return found
 
 
-async def test_services_get_certificates_that_go_with_the_operator(
+async def test_services_get_certificates_for_all_their_names(
     cluster: PaperCluster, tmp_path: Path
 ) -> None:
     troupe = troupe_of(cluster, Clock(), tmp_path)
@@ -59,8 +51,16 @@ async def test_services_get_certificates_that_go_with_the_operator(
     ledger = leaf(cluster, "ledger-tls", troupe)
     assert ledger.names.spiffe.endswith("/service/ledger")
     assert ledger.names.addresses == ()
-    [owner] = cluster.objects["Secret", "edge-tls"]["metadata"]["ownerReferences"]
-    assert (owner["kind"], owner["name"]) == ("Deployment", "plm-operator")
+
+
+async def test_what_services_live_on_outlives_the_operator(
+    cluster: PaperCluster, tmp_path: Path
+) -> None:
+    """Whatever hangs on the operator's Deployment would be deleted with it, by hand or by a replacement."""
+    troupe = troupe_of(cluster, Clock(), tmp_path)
+    await troupe.start()
+    for name in ("edge-tls", "ledger-tls", "plm-trust"):
+        assert "ownerReferences" not in cluster.objects["Secret", name]["metadata"]
 
 
 async def test_what_is_right_is_not_written_again(cluster: PaperCluster, tmp_path: Path) -> None:
