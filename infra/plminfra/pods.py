@@ -49,6 +49,8 @@ class Pod:
             },
             "spec": {
                 **rights,
+                # Else every Service of the namespace becomes a dozen variables, PATRONI_… or NATS_… among them.
+                "enable_service_links": False,
                 "termination_grace_period_seconds": self.grace_s,
                 "security_context": _pod_security(self.user),
                 "containers": [self.container],

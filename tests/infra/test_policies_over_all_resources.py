@@ -141,6 +141,13 @@ def test_a_token_is_mounted_only_where_a_role_is_bound_to_it(everything: list[Ma
     assert mounting == {"pg": "pg", "plm-operator": "plm-operator"}
 
 
+def test_no_pod_gets_a_variable_for_each_service(everything: list[Manifest]) -> None:
+    """They look like settings, and Patroni and NATS read theirs from the environment."""
+    assert [
+        each.name for each in workloads(everything) if each.pod.get("enableServiceLinks", True)
+    ] == []
+
+
 def test_every_account_that_a_pod_names_is_there(everything: list[Manifest]) -> None:
     accounts = {each["metadata"]["name"] for each in of_kind(everything, "ServiceAccount")}
     named = {each.pod.get("serviceAccountName", "default") for each in workloads(everything)}

@@ -38,7 +38,12 @@ def configuration(
             "labels": pods.selector(NAME),
             "ports": [{"name": "postgresql", "port": PORT}],
         },
-        "restapi": {"listen": f"0.0.0.0:{REST_PORT}"},
+        # Anybody may ask how it is; to restart or change it is for members alone, whatever a network lets through.
+        "restapi": {
+            "listen": f"0.0.0.0:{REST_PORT}",
+            "allowlist": ["127.0.0.1"],
+            "allowlist_include_members": True,
+        },
         "postgresql": _postgresql(superuser, replication, rewind),
         "watchdog": {"mode": "off"},
     }
@@ -90,9 +95,8 @@ def _postgresql(superuser: str, replication: str, rewind: str) -> dict[str, Any]
         "pg_hba": [
             "local all all trust",
             "local replication all trust",
-            "host all all 127.0.0.1/32 scram-sha-256",
-            "host replication repl samenet scram-sha-256",
-            "host all all samenet scram-sha-256",
+            "host replication repl all scram-sha-256",
+            "host all all all scram-sha-256",
         ],
         "parameters": _parameters(),
     }
