@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Self
 
 from plmkit.console import is_interactive, say
 from plmkit.paying import Tally
-from plmkit.payment_file import Result
+from plmkit.result_file import Result
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

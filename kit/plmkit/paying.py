@@ -7,17 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from plmkit.payment_file import (
-    FINAL_STATES,
-    BadLine,
-    Journal,
-    Line,
-    Result,
-    bad_line_result,
-    result_of,
-)
+from plmkit.payment_file import BadLine, Line
 from plmkit.problems import Problem
 from plmkit.receipts import Order, Payment
+from plmkit.result_file import FINAL_STATES, Journal, Result, bad_line_result, result_of
 
 # Results written and synced together: at 1 000 payments per second a sync every 60 ms.
 _BATCH_MAX = 64
@@ -80,20 +73,31 @@ class FileRun:
     clock: Callable[[], float] = time.monotonic
 
     async def pay_all(self, lines: Iterable[Line | BadLine]) -> Tally:
-        """Pay every line that has no final result yet. Ends early, losing nothing, when `stop` is set."""
+        """Pay every line that has no final result yet. Ends early, losing nothing, when `stop` is set.
+
+        Raises KitError when a result cannot be written: what is in flight then is asked for by the next run.
+        """
         tally = Tally()
         started = self.clock()
         finished: asyncio.Queue[Result | None] = asyncio.Queue(maxsize=4 * self.concurrency)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._record(finished, tally))
-            await self._dispatch(lines, finished, tally)
-            await finished.put(None)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._record(finished, tally))
+                await self._dispatch(group, lines, finished, tally)
+                await finished.put(None)
+        except ExceptionGroup as failed:
+            # The first is the reason; what else failed did so because all was ended.
+            raise failed.exceptions[0] from failed
         tally.elapsed_s = self.clock() - started
         tally.stopped = self.stop.is_set()
         return tally
 
     async def _dispatch(
-        self, lines: Iterable[Line | BadLine], finished: asyncio.Queue[Result | None], tally: Tally
+        self,
+        group: asyncio.TaskGroup,
+        lines: Iterable[Line | BadLine],
+        finished: asyncio.Queue[Result | None],
+        tally: Tally,
     ) -> None:
         in_flight: dict[str, asyncio.Task[None]] = {}
         for line in lines:
@@ -106,8 +110,7 @@ class FileRun:
                 await finished.put(bad_line_result(line))
             else:
                 await self._room_for(line, in_flight)
-                task = asyncio.create_task(self._pay(line, finished))
-                in_flight[line.key] = task
+                in_flight[line.key] = group.create_task(self._pay(line, finished))
         await self._drain(in_flight)
 
     async def _room_for(self, line: Line, in_flight: dict[str, asyncio.Task[None]]) -> None:
@@ -122,14 +125,16 @@ class FileRun:
     async def _drain(self, in_flight: dict[str, asyncio.Task[None]]) -> None:
         limit = asyncio.create_task(self._grace())
         pending = set(in_flight.values())
-        while pending and not limit.done():
-            done, _ = await asyncio.wait({*pending, limit}, return_when=asyncio.FIRST_COMPLETED)
-            pending -= done
-            for task in done:
-                task.result()
-        # A payment cut off here has no result: the next run asks again, with the same key.
-        for task in {*pending, limit}:
-            task.cancel()
+        try:
+            while pending and not limit.done():
+                done, _ = await asyncio.wait({*pending, limit}, return_when=asyncio.FIRST_COMPLETED)
+                pending -= done
+                for task in done:
+                    task.result()
+        finally:
+            # A payment cut off here has no result: the next run asks again, with the same key.
+            for task in {*pending, limit}:
+                task.cancel()
 
     async def _grace(self) -> None:
         await self.stop.wait()

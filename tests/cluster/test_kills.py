@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from plmkit.paying import FileRun, Tally
-from plmkit.payment_file import Journal, Line
+from plmkit.payment_file import Line
 from plmkit.receipts import Order
+from plmkit.result_file import Journal
 from support.checker import check
 from support.history import History, RecordedPayer, read_history
 from support.nemesis import Nemesis

@@ -15,8 +15,8 @@ from plmkit.console import ExitCode, KitError, Output, emit, emit_json, say
 if TYPE_CHECKING:
     from plmkit.credentials import Credentials
     from plmkit.paying import Tally
-    from plmkit.payment_file import Journal, Result
     from plmkit.receipts import Payment
+    from plmkit.result_file import Journal, Result
 
 _EXAMPLES = """
 Examples:
@@ -72,8 +72,14 @@ def pay(  # noqa: PLR0913 - one per argument and option of the command line
                 "plm pay --file payments.csv",
                 ExitCode.WRONG_USAGE,
             )
-        _pay_file(file, results or file.with_suffix(".results.csv"), concurrency, context, output)
+        _pay_file(file, results, concurrency, context, output)
         return
+    if results is not None:
+        raise KitError(
+            "--results goes with --file",
+            "plm pay --file payments.csv --results results.csv",
+            ExitCode.WRONG_USAGE,
+        )
     if from_node is None or to_node is None or amount is None or currency is None:
         raise KitError(
             "a payment needs FROM TO AMOUNT CURRENCY",
@@ -158,16 +164,21 @@ def _lines_of(payment: "Payment", key: str) -> list[str]:
 
 
 def _pay_file(
-    source: Path, target: Path, concurrency: int, context: str | None, output: Output
+    source: Path, results: Path | None, concurrency: int, context: str | None, output: Output
 ) -> None:
     from plmkit.credentials import chosen_credentials
-    from plmkit.payment_file import Journal
+    from plmkit.payment_file import read_lines
+    from plmkit.result_file import Journal
 
-    if not source.is_file():
-        raise KitError(f"{source} is no file", "name a CSV file", ExitCode.WRONG_USAGE)
-    credentials = chosen_credentials(context)
-    with source.open("rb") as lines, Journal(target) as journal:
-        tally = asyncio.run(_run_file(lines, journal, credentials, concurrency))
+    with _opened(source) as file:
+        # Before anything is made: a wrong header, or another file's results, leave all as it was.
+        lines = read_lines(file)
+        credentials = chosen_credentials(context)
+        target = results or source.with_suffix(".results.csv")
+        with Journal(target) as journal:
+            journal.refuse_strangers(lines)
+            file.seek(0)
+            tally = asyncio.run(_run_file(file, journal, credentials, concurrency))
     summary = _summary(tally, target)
     if output is Output.JSON:
         emit_json(summary)
@@ -178,6 +189,18 @@ def _pay_file(
         raise typer.Exit(130)
     if not tally.is_clean:
         raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def _opened(source: Path) -> BinaryIO:
+    cure = "name a CSV file; what comes from a pipe belongs into one first, as the next run reads it again"
+    try:
+        if source.is_file():
+            return source.open("rb")
+    except OSError as error:
+        what = f"{source} cannot be read: {error.strerror}"
+        raise KitError(what, cure, ExitCode.WRONG_USAGE) from error
+    what = "is no file" if source.exists() else "does not exist"
+    raise KitError(f"{source} {what}", cure, ExitCode.WRONG_USAGE)
 
 
 async def _run_file(

@@ -7,7 +7,7 @@ import typer
 import typer.main
 from plmkit import commands
 from plmkit.console import ExitCode
-from plmkit.payment_file import FINAL_STATES
+from plmkit.result_file import FINAL_STATES
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "operating.md").read_text()
 

@@ -1,14 +1,17 @@
 """Paying a file: bounded, in order where a key is shared, every result on disk, a stop that loses nothing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+from plmkit.console import KitError
 from plmkit.paying import FileRun, Tally
-from plmkit.payment_file import BadLine, Journal, Line, Result
+from plmkit.payment_file import BadLine, Line
 from plmkit.problems import Problem
 from plmkit.receipts import Order, Payment
+from plmkit.result_file import Journal, Result
 
 ORDER = Order("a", "d", "1.00", "USD")
 
@@ -136,6 +139,29 @@ async def test_a_stop_lets_payments_in_flight_finish_and_starts_no_other(tmp_pat
     tally, _ = await run(path, lines(50), rest)
     assert sorted(payer.asked + rest.asked) == sorted(f"k{number}" for number in range(2, 52))
     assert tally.is_clean
+
+
+async def test_a_journal_that_cannot_be_written_ends_the_run_with_its_own_reason(
+    tmp_path: Path,
+) -> None:
+    """Not with a group of errors that nobody can read; and nothing is left running."""
+
+    class FullDisk(Journal):
+        def append(self, results: Sequence[Result]) -> None:
+            if any(result.line > 20 for result in results):
+                raise KitError("no space", "make some")
+            super().append(results)
+
+    payer = FakePayer()
+    before = asyncio.all_tasks()
+    with FullDisk(tmp_path / "r.csv") as journal:
+        file_run = FileRun(payer, journal, asyncio.Event(), lambda *_: None, 4)
+        with pytest.raises(KitError, match="no space"):
+            await file_run.pay_all(lines(1_000))
+    assert len(payer.asked) < 100
+    assert payer.in_hand == 0
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
 
 
 async def test_an_open_payment_has_no_final_result(tmp_path: Path) -> None:

@@ -1,21 +1,12 @@
-"""Payment files: each bad line stands alone; the result file survives a crash in the middle of a line."""
+"""Payment files: each bad line stands alone, and a header that is wrong refuses the file with its cure."""
 
 import io
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plmkit.console import KitError
-from plmkit.payment_file import (
-    LINE_BYTES_MAX,
-    BadLine,
-    Journal,
-    Line,
-    bad_line_result,
-    read_lines,
-    result_of,
-)
+from plmkit.console import ExitCode, KitError
+from plmkit.payment_file import LINE_BYTES_MAX, BadLine, Line, read_lines
 from plmkit.receipts import Order
 
 HEADER = b"idempotency_key,from,to,amount,currency\n"
@@ -36,16 +27,36 @@ def test_columns_are_found_by_name() -> None:
     ]
 
 
-def test_a_missing_column_refuses_the_file_before_anything_starts() -> None:
-    with pytest.raises(KitError, match="amount, currency"):
-        read_lines(io.BytesIO(b"idempotency_key,from,to\n"))
+@pytest.mark.parametrize(
+    ("file", "what", "cure"),
+    [
+        (b"", "lacks the columns idempotency_key, from", "begin the file with: idempotency_key,"),
+        (b"idempotency_key,from,to\n", "lacks the columns amount, currency", "begin the file"),
+        (HEADER.replace(b",", b";"), "lacks the columns", "commas between them"),
+        (HEADER.strip() + b",Amount\n", "has amount twice", "begin the file with"),
+        (HEADER.decode().encode("utf-16"), "no UTF-8 text", "save it as CSV in UTF-8"),
+        (b"\x89PNG\r\n\x1a\n", "no UTF-8 text", "save it as CSV in UTF-8"),
+        (HEADER.replace(b"\n", b"\rk1,a,d,1.00,USD\r") * 99, "carriage returns alone", "tr '"),
+        (b"note" * LINE_BYTES_MAX + b"," + HEADER, "longer than", "begin the file with"),
+    ],
+)
+def test_a_wrong_header_refuses_the_file_before_anything_starts(
+    file: bytes, what: str, cure: str
+) -> None:
+    with pytest.raises(KitError, match=what) as refused:
+        read_lines(io.BytesIO(file))
+    assert cure in refused.value.cure
+    assert refused.value.exit_code is ExitCode.WRONG_USAGE
 
 
 @pytest.mark.parametrize(
     "bad",
     [
         b"k1,a,d,1.00\n",
+        b"k1,a,d,1,000.00,USD\n",
         b'k1,a,d,"1.00,USD\n',
+        b"k1,a,d\r,1.00,USD\n",
+        b'k1,a,"d\r",1.00,USD\n',
         b",a,d,1.00,USD\n",
         b"k\xff,a,d,1.00,USD\n",
         b"two words,a,d,1.00,USD\n",
@@ -63,6 +74,19 @@ def test_a_bad_line_has_its_number_and_spoils_nothing_behind_it(bad: bytes) -> N
     assert after == Line(4, "k2", Order("a", "d", "2.00", "USD"))
 
 
+def test_an_amount_that_falls_into_two_columns_pays_no_part_of_it() -> None:
+    """Where the amount stands last, 1,000.00 without quotation marks would be a payment of 1."""
+    header = b"idempotency_key,from,to,currency,amount\n"
+    [cut, whole, blank] = lines_of(
+        b'k1,a,d,USD,1,000.00\nk2,a,d,USD,"1,000.00"\nk3,a,d,USD,1.00, ,\n', header
+    )
+    assert isinstance(cut, BadLine)
+    assert cut.problem.startswith("6 columns where the first line has 5")
+    assert isinstance(whole, Line)
+    assert whole.order.amount == "1,000.00"
+    assert isinstance(blank, Line), "a spreadsheet ends its lines with empty cells"
+
+
 def test_empty_lines_count_but_are_no_payments() -> None:
     [line] = lines_of(b"\n\nk1,a,d,1.00,USD")
     assert line.number == 4
@@ -73,69 +97,3 @@ def test_no_bytes_whatever_stop_the_reading(body: bytes) -> None:
     last = lines_of(body + b"\nlast,a,d,1.00,USD\n")[-1]
     assert isinstance(last, Line)
     assert last.key == "last"
-
-
-LINE = Line(2, "k1", Order("a", "d", "1.00", "USD"))
-
-
-def test_a_finished_line_is_known_to_the_next_run(tmp_path: Path) -> None:
-    path = tmp_path / "results.csv"
-    with Journal(path) as journal:
-        assert journal.done(LINE) is None
-        journal.append([result_of(LINE, "settled")])
-    with Journal(path) as journal:
-        found = journal.done(LINE)
-        assert found is not None
-        assert found.state == "settled"
-        assert journal.done(Line(3, "k1", LINE.order)) is None
-
-
-@pytest.mark.parametrize("state", ["unknown", "unfinished"])
-def test_a_line_without_a_final_answer_is_asked_for_again(tmp_path: Path, state: str) -> None:
-    path = tmp_path / "results.csv"
-    with Journal(path) as journal:
-        journal.append([result_of(LINE, state)])
-    with Journal(path) as journal:
-        assert journal.done(LINE) is None
-
-
-def test_an_edited_line_is_asked_for_again(tmp_path: Path) -> None:
-    path = tmp_path / "results.csv"
-    bad = BadLine(2, "k1,a", "2 columns where 5 are needed")
-    with Journal(path) as journal:
-        journal.append([bad_line_result(bad)])
-    with Journal(path) as journal:
-        assert journal.done(bad) is not None
-        assert journal.done(LINE) is None
-        journal.append([result_of(LINE, "settled")])
-    with Journal(path) as journal:
-        assert journal.done(LINE) is not None
-        assert journal.done(Line(2, "k1", Order("a", "d", "2.00", "USD"))) is None
-
-
-def test_a_journal_cut_anywhere_keeps_every_whole_line(tmp_path: Path) -> None:
-    """A crash tears the last line at any byte: what was whole is known, what was torn is asked for again."""
-    whole = tmp_path / "whole.csv"
-    lines = [Line(number, f"k{number}", LINE.order) for number in range(2, 6)]
-    with Journal(whole) as journal:
-        for line in lines:
-            journal.append([result_of(line, "refused", code="no", detail='said "no",\nfirmly')])
-    content = whole.read_bytes()
-    for cut in range(len(content)):
-        torn = tmp_path / "torn.csv"
-        torn.write_bytes(content[:cut])
-        ends = [index for index, byte in enumerate(content[:cut]) if byte == ord("\n")]
-        with Journal(torn) as journal:
-            known = [line for line in lines if journal.done(line) is not None]
-            assert known == lines[: max(0, len(ends) - 1)]
-            journal.append([result_of(line, "settled") for line in lines if line not in known])
-        with Journal(torn) as journal:
-            assert all(journal.done(line) is not None for line in lines)
-
-
-def test_a_file_that_is_no_result_file_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "precious.csv"
-    path.write_bytes(b"something,else\n1,2")
-    with pytest.raises(KitError, match="no result file"), Journal(path):
-        pass
-    assert path.read_bytes() == b"something,else\n1,2"
