@@ -1,5 +1,6 @@
 """The mesh as real processes on loopback: what dies in mid-payment, and what the answer is all the same."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support.mesh import CLIENT_KEY, Mesh, running_mesh
+from support.mesh import CLIENT_KEY, Link, Mesh, declare, running_mesh
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.stores
@@ -111,6 +112,17 @@ def test_thirty_copies_of_one_request_are_one_payment(mesh: Mesh) -> None:
     assert all(answer == answers[0] for answer in answers)
     after = mesh.get("/v1/ledger/link/d/b")["posted"]
     assert Decimal(after) - Decimal(before) == Decimal("7.00")
+
+
+def test_a_fee_that_changes_just_before_a_payment_costs_a_look_and_not_the_payment(
+    mesh: Mesh,
+) -> None:
+    """The gateway has not heard of it yet: what it quotes is not as the ledger has it."""
+    for generation in range(2, 13):
+        fee = 100 + generation % 2  # at last what it was
+        asyncio.run(declare(mesh, "b", Link("d", fee), generation))
+        payment = settled(mesh.pay(f"fee-{generation}", "1.00"))
+        assert payment["fee"] == f"{fee / 100:.2f}"
 
 
 def test_the_same_key_with_another_body_is_a_conflict(mesh: Mesh) -> None:

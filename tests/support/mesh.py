@@ -8,8 +8,8 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,26 +154,37 @@ class Mesh:
         return response.json()
 
 
-async def _register(mesh: Mesh, links: Mapping[str, Sequence[Link]]) -> None:
-    channels = Channels(TlsSettings(directory=mesh.tls("operator")))
-    stub: Any = LedgerStub(channels.channel(f"127.0.0.1:{mesh.ledger_port}", "ledger"))
-    for node_id, outgoing in links.items():
-        await stub.RegisterNode(
-            pb.RegisterNodeRequest(
-                node_id=node_id, role="hub", currency="USD", object_uid=f"uid-{node_id}",
-                generation=1, links_to=[link.to for link in outgoing],
+async def declare(mesh: Mesh, node_id: str, link: Link, generation: int) -> None:
+    """Declare one link anew, as the operator does."""
+    async with _as_operator(mesh) as stub:
+        await stub.RegisterLink(
+            pb.RegisterLinkRequest(
+                from_node=node_id, to_node=link.to, declared_volume=str(link.volume),
+                policy=pb.LinkPolicy(base_fee=str(link.fee), fee_rate_ppm=link.rate_ppm),
+                object_uid=f"uid-{node_id}", generation=generation,
             )
         )  # fmt: skip
-    for node_id, outgoing in links.items():
-        for link in outgoing:
-            policy = pb.LinkPolicy(base_fee=str(link.fee), fee_rate_ppm=link.rate_ppm)
-            await stub.RegisterLink(
-                pb.RegisterLinkRequest(
-                    from_node=node_id, to_node=link.to, policy=policy,
-                    declared_volume=str(link.volume), object_uid=f"uid-{node_id}", generation=1,
+
+
+@asynccontextmanager
+async def _as_operator(mesh: Mesh) -> AsyncIterator[Any]:
+    channels = Channels(TlsSettings(directory=mesh.tls("operator")))
+    yield LedgerStub(channels.channel(f"127.0.0.1:{mesh.ledger_port}", "ledger"))
+    await channels.close()
+
+
+async def _register(mesh: Mesh, links: Mapping[str, Sequence[Link]]) -> None:
+    async with _as_operator(mesh) as stub:
+        for node_id, outgoing in links.items():
+            await stub.RegisterNode(
+                pb.RegisterNodeRequest(
+                    node_id=node_id, role="hub", currency="USD", object_uid=f"uid-{node_id}",
+                    generation=1, links_to=[link.to for link in outgoing],
                 )
             )  # fmt: skip
-    await channels.close()
+    for node_id, outgoing in links.items():
+        for link in outgoing:
+            await declare(mesh, node_id, link, 1)
 
 
 def _keys_file(folder: Path) -> Path:

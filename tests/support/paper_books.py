@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
 from typing import TypeVar
 
+import grpc
 from plm.domain import chain, deciding, ids
 from plm.domain.books import Account, Books, Changes
 from plm.domain.chain import Entry, Head
@@ -23,6 +24,7 @@ from plm.domain.orders import (
 from plm.domain.payments import Attempt, Payment
 from plm.domain.registering import links_of
 from plm.domain.settling import view
+from plm.transport.errors import STATUS_OF, from_rpc, metadata_of
 from plm.wire import plm_pb2 as pb
 from support import demo_mesh, virtual_time
 
@@ -57,6 +59,13 @@ def losing(is_lost: Callable[[str, str], bool]) -> Weather:
         return Fault.LOST_REQUEST if is_lost(caller, method) else Fault.NONE
 
     return weather
+
+
+def as_it_arrives(error: PlmError) -> PlmError:
+    """What the wire makes of an error: the code is sent, the family follows from it."""
+    none, sent = grpc.aio.Metadata(), grpc.aio.Metadata(*metadata_of(error))
+    status = grpc.aio.AioRpcError(STATUS_OF[error.code], none, sent, error.detail, "")
+    return from_rpc(status, Code.LEDGER_UNAVAILABLE)
 
 
 class PaperBooks:
@@ -120,7 +129,10 @@ class LedgerCalls:
             asyncio.get_running_loop().call_later(LATE_S, self._too_late, answer)
         if fault in (Fault.LOST_REQUEST, Fault.LATE):
             raise lost
-        found = answer()
+        try:
+            found = answer()
+        except PlmError as error:
+            raise as_it_arrives(error) from error
         if fault is Fault.LOST_ANSWER:
             raise lost
         return found

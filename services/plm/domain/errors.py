@@ -29,10 +29,10 @@ class Code(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_OWNER = "not_owner"
-    POLICY_CHANGED = "policy_changed"
     DEBUG_DISABLED = "debug_disabled"
 
     KEY_REUSED = "key_reused"
+    POLICY_CHANGED = "policy_changed"
     ATTEMPT_CLOSED = "attempt_closed"
     ATTEMPT_POSTED = "attempt_posted"
     ATTEMPT_OPEN = "attempt_open"

@@ -26,6 +26,7 @@ _CODES: dict[int, tuple[Code, ...]] = {
     404: (Code.UNKNOWN_NODE, Code.UNKNOWN_ACCOUNT, Code.UNKNOWN_PAYMENT),
     409: (
         Code.KEY_REUSED,
+        Code.POLICY_CHANGED,
         Code.ATTEMPT_CLOSED,
         Code.ATTEMPT_POSTED,
         Code.ATTEMPT_OPEN,
@@ -37,7 +38,6 @@ _CODES: dict[int, tuple[Code, ...]] = {
         Code.CURRENCY_MISMATCH,
         Code.ACCOUNT_CLOSED,
         Code.INSUFFICIENT_FUNDS,
-        Code.POLICY_CHANGED,
         Code.ATTEMPTS_EXHAUSTED,
     ),
     429: (Code.OVERLOADED,),

@@ -29,7 +29,6 @@ _STATUS: dict[grpc.StatusCode, tuple[Code, ...]] = {
         Code.CURRENCY_MISMATCH,
         Code.ACCOUNT_CLOSED,
         Code.INSUFFICIENT_FUNDS,
-        Code.POLICY_CHANGED,
         Code.ATTEMPTS_EXHAUSTED,
         Code.DEBUG_DISABLED,
     ),
@@ -37,6 +36,7 @@ _STATUS: dict[grpc.StatusCode, tuple[Code, ...]] = {
     grpc.StatusCode.PERMISSION_DENIED: (Code.FORBIDDEN, Code.NOT_OWNER),
     grpc.StatusCode.ALREADY_EXISTS: (Code.KEY_REUSED,),
     grpc.StatusCode.ABORTED: (
+        Code.POLICY_CHANGED,
         Code.ATTEMPT_CLOSED,
         Code.ATTEMPT_POSTED,
         Code.ATTEMPT_OPEN,

@@ -1,7 +1,10 @@
 """Errors over the wire, both ways: every code arrives as it was sent, and silence is known for what it is."""
 
+import ast
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -18,6 +21,7 @@ from plm.transport.errors import STATUS_OF, error_of, from_rpc, metadata_of
 from plm.wire import plm_pb2 as pb
 from support.echo_node import Listening, Mounted, confirmed
 
+ROOT = Path(__file__).resolve().parents[3]
 TASK = ForwardTask("p", 1, "USD", (Hop("b", "d", 1, LinkPolicy(0)),), 0, 1000)
 
 
@@ -63,6 +67,39 @@ async def test_every_error_arrives_whole(
 def test_every_code_has_a_status() -> None:
     assert STATUS_OF.keys() == set(Code)
     assert grpc.StatusCode.OK not in STATUS_OF.values()
+
+
+def raised() -> Iterator[tuple[str, Code, str]]:
+    """Family, code and place of every error that our code makes of a code by its name."""
+    for home in ("services/plm", "operator/plmop"):
+        for path in sorted((ROOT / home).rglob("*.py")):
+            for call in ast.walk(ast.parse(path.read_text())):
+                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.args:
+                    for named in ast.walk(call.args[0]):
+                        if isinstance(named, ast.Attribute) and ast.unparse(named.value) == "Code":
+                            place = f"{path.relative_to(ROOT)}:{call.lineno}"
+                            yield call.func.id, Code[named.attr], place
+
+
+def test_no_error_changes_its_family_on_the_way() -> None:
+    """Who waits for a conflict and is sent a refusal takes it for the end of the payment."""
+    families = {"Refused", "Conflict", "Unavailable"}
+    found = [each for each in raised() if each[0] in families]
+    assert {family for family, *_ in found} == families
+    changed = [each for each in found if type(error_of(each[1], "why")).__name__ != each[0]]
+    assert changed == []
+
+
+def test_the_page_of_errors_names_the_family_that_arrives() -> None:
+    family, listed = "", {}
+    for line in (ROOT / "docs/errors.md").read_text().splitlines():
+        if heading := re.fullmatch(r"## (\w+)", line):
+            family = heading[1]
+        elif row := re.match(r"\| `([a-z_]+)` \|", line):
+            listed[row[1]] = family
+    assert {code: listed[code] for code in Code} == {
+        code: type(error_of(code, "why")).__name__ for code in Code
+    }
 
 
 @pytest.mark.parametrize("detail", ["d" * 100_000, "ü€😀" * 30_000, "line\nbreak\r\n\0", ""])
