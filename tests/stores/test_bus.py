@@ -13,7 +13,13 @@ from plm.stores.postgres import open_pool
 from plm.wire import plm_pb2 as pb
 from plm.wire import subjects
 from support import demo_mesh
-from support.ledgers import Database, ask_all, leading_writer, running_outbox
+from support.ledgers import (
+    Database,
+    ask_all,
+    leading_writer,
+    publishing_writer,
+    running_outbox,
+)
 from support.nats import NatsServer
 from support.waiting import until
 
@@ -73,11 +79,7 @@ async def stored_links(database: Database) -> dict[tuple[str, str], tuple[int, i
 
 async def test_what_was_committed_reaches_the_streams(database: Database, nats: NatsServer) -> None:
     """Folding the events gives the links as they are stored; the last anchor is the head of the chain."""
-    async with (
-        open_bus(settings_of(nats)) as bus,
-        leading_writer(database.ledger) as writer,
-        running_outbox(database, bus, writer),
-    ):
+    async with publishing_writer(database, settings_of(nats)) as (bus, writer):
         await ask_all(writer, demo_mesh.founding())
         await database.until_sent()
         async with following(bus, 1) as found:
@@ -101,11 +103,7 @@ async def test_what_was_committed_reaches_the_streams(database: Database, nats: 
 async def test_versions_of_a_link_never_go_back_in_the_stream(
     database: Database, nats: NatsServer
 ) -> None:
-    async with (
-        open_bus(settings_of(nats)) as bus,
-        leading_writer(database.ledger) as writer,
-        running_outbox(database, bus, writer),
-    ):
+    async with publishing_writer(database, settings_of(nats)) as (bus, writer):
         await ask_all(writer, demo_mesh.founding())
         await asyncio.gather(
             *(ask_all(writer, demo_mesh.whole_payment(f"p{number}")) for number in range(100))
@@ -127,10 +125,8 @@ async def test_a_snapshot_and_what_follows_it_leave_no_gap(
 ) -> None:
     """As a gateway starts: snapshot while money moves, then events from the next sequence on."""
     async with (
-        open_bus(settings_of(nats)) as bus,
+        publishing_writer(database, settings_of(nats)) as (bus, writer),
         open_pool(database.ledger) as pool,
-        leading_writer(database.ledger) as writer,
-        running_outbox(database, bus, writer),
     ):
         await ask_all(writer, demo_mesh.founding())
         await database.until_sent()
@@ -156,11 +152,7 @@ async def test_money_moves_while_the_bus_is_down_and_the_outbox_keeps_what_it_ha
     database: Database, nats: NatsServer
 ) -> None:
     nats.kill()
-    async with (
-        open_bus(settings_of(nats)) as bus,
-        leading_writer(database.ledger) as writer,
-        running_outbox(database, bus, writer),
-    ):
+    async with publishing_writer(database, settings_of(nats)) as (bus, writer):
         await ask_all(writer, [*demo_mesh.founding(), *demo_mesh.whole_payment("p")])
         assert len(await database.run("SELECT 1 FROM outbox")) > 0
         with pytest.raises(Unavailable):
@@ -176,11 +168,7 @@ async def test_a_reader_goes_on_after_the_server_was_killed(
     database: Database, nats: NatsServer
 ) -> None:
     """Nothing is missed, nothing comes twice: kill -9 keeps what was acknowledged."""
-    async with (
-        open_bus(settings_of(nats)) as bus,
-        leading_writer(database.ledger) as writer,
-        running_outbox(database, bus, writer),
-    ):
+    async with publishing_writer(database, settings_of(nats)) as (bus, writer):
         await ask_all(writer, demo_mesh.founding())
         await database.until_sent()
         async with following(bus, 1) as found:

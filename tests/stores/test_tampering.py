@@ -6,9 +6,9 @@ import pytest
 from plm.domain.chain import FindingKind
 from plm.domain.orders import CloseOrder
 from plm.ledger.verifying import Verdict
-from plm.stores.nats import NatsSettings, open_bus
+from plm.stores.nats import NatsSettings
 from support import demo_mesh
-from support.ledgers import Database, ask_all, leading_writer, running_outbox, verify
+from support.ledgers import Database, ask_all, leading_writer, publishing_writer, verify
 from support.nats import NatsServer
 
 # The chain of this file: 4 × fund, then per payment 2 × hold and 2 × post. Payment p1 begins at row 9.
@@ -19,11 +19,7 @@ ROWS = 4 + 4 * PAYMENTS
 @pytest.fixture
 async def books(database: Database, nats: NatsServer) -> Database:
     """Five settled payments, anchored."""
-    async with (
-        open_bus(NatsSettings(url=nats.url)) as bus,
-        leading_writer(database.ledger) as writer,
-        running_outbox(database, bus, writer),
-    ):
+    async with publishing_writer(database, NatsSettings(url=nats.url)) as (_, writer):
         await ask_all(writer, demo_mesh.founding())
         for number in range(PAYMENTS):
             await ask_all(writer, demo_mesh.whole_payment(f"p{number}"))
@@ -188,11 +184,7 @@ async def test_a_tail_that_was_cut_off_and_written_anew_differs_from_older_ancho
 ) -> None:
     """A restarted writer goes on from the rows it finds, and its newest anchor fits them: the older ones do not."""
     await books.tamper("DELETE FROM entries WHERE seq > 20")
-    async with (
-        open_bus(NatsSettings(url=nats.url)) as bus,
-        leading_writer(books.ledger) as writer,
-        running_outbox(books, bus, writer),
-    ):
+    async with publishing_writer(books, NatsSettings(url=nats.url)) as (_, writer):
         for number in range(3):
             await ask_all(writer, demo_mesh.whole_payment(f"anew{number}"))
         await books.until_sent()

@@ -1,7 +1,8 @@
 """A verification beside the ledger's work: one at a time, in pieces, on a connection of its own, also without a bus."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from plm.domain.chain import Entry, Verifier
@@ -12,7 +13,7 @@ from plm.stores.nats import Bus, NatsSettings, open_bus
 from plm.stores.postgres import open_pool
 from plm.wire import subjects
 from support import demo_mesh
-from support.ledgers import Database, ask_all, leading_writer, running_outbox
+from support.ledgers import Database, ask_all, publishing_writer
 from support.nats import NatsServer
 
 _ROWS = 5_000
@@ -101,18 +102,21 @@ async def test_who_waits_too_long_for_its_turn_is_told_when_to_ask_again(
     assert caught.value.retry_after_ms
 
 
+@asynccontextmanager
+async def anchored(database: Database, nats: NatsServer) -> AsyncIterator[tuple[Bus, Auditor]]:
+    """A settled payment whose entries are anchored."""
+    settings = NatsSettings(url=nats.url, request_timeout_s=2.0)
+    async with publishing_writer(database, settings) as (bus, writer):
+        await ask_all(writer, [*demo_mesh.founding(), *demo_mesh.whole_payment("p")])
+        await database.until_sent()
+        yield bus, Auditor(database.ledger, bus)
+
+
 async def test_without_a_bus_the_rows_are_judged_and_the_anchors_said_to_be_unread(
     database: Database, nats: NatsServer
 ) -> None:
     """A cut-off tail is then not seen, and whoever reads the verdict must know; what the rows show is."""
-    async with (
-        open_bus(NatsSettings(url=nats.url, request_timeout_s=1.0)) as bus,
-        leading_writer(database.ledger) as writer,
-        running_outbox(database, bus, writer),
-    ):
-        await ask_all(writer, [*demo_mesh.founding(), *demo_mesh.whole_payment("p")])
-        await database.until_sent()
-        auditor = Auditor(database.ledger, bus)
+    async with anchored(database, nats) as (_, auditor):
         assert (await auditor.verify()).anchors_unread == ""
         nats.kill()
         sound = await auditor.verify()
@@ -127,14 +131,7 @@ async def test_what_is_no_anchor_is_told_of_and_the_anchors_beside_it_count(
     database: Database, nats: NatsServer
 ) -> None:
     """Whoever can publish must not be able to stop the verification, nor to invent a finding."""
-    async with (
-        open_bus(NatsSettings(url=nats.url, request_timeout_s=5.0)) as bus,
-        leading_writer(database.ledger) as writer,
-        running_outbox(database, bus, writer),
-    ):
-        await ask_all(writer, [*demo_mesh.founding(), *demo_mesh.whole_payment("p")])
-        await database.until_sent()
-        auditor = Auditor(database.ledger, bus)
+    async with anchored(database, nats) as (bus, auditor):
         before = await auditor.verify()
         for number, garbage in enumerate((b"\xff\xff garbage", b"", b"\x08\x01")):
             await bus.publish(subjects.ANCHOR_SUBJECT, garbage, f"garbage {number}")

@@ -171,6 +171,19 @@ async def running_outbox(database: Database, bus: Bus, writer: Writer) -> AsyncI
             await asyncio.gather(task, return_exceptions=True)
 
 
+@asynccontextmanager
+async def publishing_writer(
+    database: Database, settings: NatsSettings
+) -> AsyncIterator[tuple[Bus, Writer]]:
+    """A writer that leads, and a bus to which what it commits is carried."""
+    async with (
+        open_bus(settings) as bus,
+        leading_writer(database.ledger) as writer,
+        running_outbox(database, bus, writer),
+    ):
+        yield bus, writer
+
+
 async def verify(database: Database, nats_url: str) -> Verdict:
     """What `plm verify ledger` says."""
     async with open_bus(NatsSettings(url=nats_url)) as bus:
