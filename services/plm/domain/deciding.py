@@ -7,6 +7,7 @@ from plm.domain.books import Books, Transfer
 from plm.domain.chain import Entry
 from plm.domain.mesh import Link, Node
 from plm.domain.orders import (
+    TIMEOUT_MS_MAX,
     AttemptOrder,
     CloseOrder,
     DisableOrder,
@@ -62,7 +63,7 @@ def expired(books: Books, now_ms: int) -> list[CloseOrder]:
 def bound_deadlines(books: Books, now_ms: int) -> None:
     """No open attempt lasts longer from now on than a new one could: its writer's clock may have been ahead of ours."""
     for key, deadline_ms in books.deadlines.items():
-        books.deadlines[key] = min(deadline_ms, now_ms + settling.TIMEOUT_MS_MAX)
+        books.deadlines[key] = min(deadline_ms, now_ms + TIMEOUT_MS_MAX)
 
 
 def seal(books: Books, entries: list[Entry]) -> None:

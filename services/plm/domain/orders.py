@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 from plm.domain.mesh import LinkPolicy, Registration
 
+# Of a route, and of the time that an attempt over it may take.
+HOPS_MAX = 32
+TIMEOUT_MS_MAX = 30_000
+
 
 @dataclass(frozen=True, slots=True)
 class Hop:

@@ -3,11 +3,12 @@
 from bisect import bisect_left
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import islice
 
 from plm.domain.errors import Code, Refused
 from plm.domain.fees import hop_amounts
 from plm.domain.graph import Graph
-from plm.domain.orders import Hop
+from plm.domain.orders import HOPS_MAX, Hop
 from plm.domain.routing import Path, Router
 
 # Paths looked at for one quote: more than K, because one may turn out too small once fees are added.
@@ -79,6 +80,7 @@ class Quoter:
         self.graph = graph
         self._ends = [(edge.source, edge.target) for edge in graph.edges]
         self._routers: dict[int, Router] = {}
+        self._shortest: Router | None = None  # by hops alone
         # Ascending volumes: what is too small for an amount is a slice, not a search.
         ranked = sorted((edge.link.liquidity_volume, each) for each, edge in enumerate(graph.edges))
         self._volumes = [volume for volume, _ in ranked]
@@ -124,16 +126,22 @@ class Quoter:
     def _feasible(
         self, from_node: str, to_node: str, amount: int, k: int, banned: AbstractSet[int]
     ) -> list[Route]:
-        source, target = self._number(from_node), self._number(to_node)
+        ends = self._number(from_node), self._number(to_node)
         found: list[Route] = []
-        paths = self._router(amount).paths(source, target, banned)
-        for looked_at, path in enumerate(paths, 1):
-            route = self._route(path, amount)
+        was_too_long = False
+        for path in islice(self._router(amount).paths(*ends, banned), CANDIDATES_MAX):
+            was_too_long |= len(path.edges) > HOPS_MAX
             # A hop carries the fees behind it too: only the whole path tells whether its links are large enough.
+            route = self._route(path, amount)
             if route is not None:
                 found.append(route)
-            if len(found) == k or looked_at == CANDIDATES_MAX:
+            if len(found) == k:
                 break
+        if was_too_long and not found:
+            # By hops none that is too long comes before one that is not, however many cheap ones there are.
+            paths = islice(self._by_hops().paths(*ends, banned), CANDIDATES_MAX)
+            short = [route for path in paths if (route := self._route(path, amount)) is not None]
+            found = sorted(short, key=lambda route: route.weight)[:k]
         return found
 
     def _number(self, node_id: str) -> int:
@@ -152,6 +160,11 @@ class Quoter:
             self._routers[key] = router
         return router
 
+    def _by_hops(self) -> Router:
+        if self._shortest is None:
+            self._shortest = Router(len(self.graph.nodes), self._ends, [0] * len(self._ends))
+        return self._shortest
+
     def _banned(self, amount: int, ban: Ban) -> AbstractSet[int]:
         banned = set(self._by_volume[: bisect_left(self._volumes, amount)])
         if ban.nodes or ban.links:
@@ -164,6 +177,8 @@ class Quoter:
 
     def _route(self, path: Path, amount: int) -> Route | None:
         graph = self.graph
+        if len(path.edges) > HOPS_MAX:
+            return None
         fees = [graph.fee(edge_id, amount) for edge_id in path.edges]
         steps = []
         for edge_id, fee, moved in zip(path.edges, fees, hop_amounts(amount, fees), strict=True):
@@ -175,4 +190,4 @@ class Quoter:
             steps.append(
                 Step(hop, fee, graph.entropies[edge.source], graph.weight(edge_id, amount))
             )
-        return Route(tuple(steps), path.weight)
+        return Route(tuple(steps), sum(step.weight for step in steps))

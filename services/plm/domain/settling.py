@@ -12,6 +12,8 @@ from plm.domain.errors import Code, Conflict, Refused
 from plm.domain.fees import hop_amounts, link_fee
 from plm.domain.money import scale_of
 from plm.domain.orders import (
+    HOPS_MAX,
+    TIMEOUT_MS_MAX,
     AttemptOrder,
     CloseOrder,
     HoldOrder,
@@ -30,8 +32,6 @@ from plm.domain.payments import (
 )
 
 ATTEMPTS_MAX = 32
-HOPS_MAX = 32
-TIMEOUT_MS_MAX = 30_000
 
 
 def begin_payment(books: Books, order: PaymentOrder, now_ms: int) -> Payment:

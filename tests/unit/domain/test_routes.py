@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from plm.domain.fees import hop_amounts
 from plm.domain.graph import Graph
 from plm.domain.mesh import Link, LinkPolicy, Registration
+from plm.domain.orders import HOPS_MAX
 from plm.domain.routes import Ban, Quoter, Route
 
 NODES = "abcde"
@@ -128,6 +129,33 @@ def test_disjoint_routes_share_no_link_and_start_with_the_best(
     taken = [key for route in disjoint for key in keys(route)]
     assert len(taken) == len(set(taken))
     assert disjoint[:1] == quoter.routes("a", "e", amount, k=1)
+
+
+def test_a_cheaper_way_that_is_too_long_to_be_taken_hides_no_other() -> None:
+    """The ledger refuses a route of more hops for good: one that was quoted would end the payment."""
+    stops = ["a", *(f"n{number}" for number in range(HOPS_MAX)), "z"]
+    declared = [link(pair, 1000, 0) for pair in pairwise(stops)]
+    declared += [link(("a", "m"), 1000, 5), link(("m", "z"), 1000, 5)]
+    graph = Graph([*stops, "m"], declared)
+    assert [route.nodes for route in Quoter(graph).routes("a", "z", 10)] == [("a", "m", "z")]
+    assert len(Quoter(graph).routes(stops[1], "z", 10)[0].hops) == HOPS_MAX
+    assert Quoter(Graph(stops, declared[:-2])).routes("a", "z", 10) == []
+
+
+def test_no_number_of_cheaper_ways_that_are_too_long_hides_a_short_one() -> None:
+    """From each of many nodes in a row two ways lead to the next: more in all than anybody can look at."""
+    steps = range(2 * HOPS_MAX)
+    declared = [
+        link(pair, 1000, 0)
+        for each in steps
+        for side in "lr"
+        for pair in ((f"n{each}", f"{side}{each}"), (f"{side}{each}", f"n{each + 1}"))
+    ]
+    declared += [link(("n0", "m"), 1000, 5), link(("m", f"n{len(steps)}"), 1000, 7)]
+    graph = Graph({end for each in declared for end in each.key}, declared)
+    [route] = Quoter(graph).routes("n0", f"n{len(steps)}", 10, k=1)
+    assert (route.nodes[1], route.fee) == ("m", 7)
+    assert route.weight == sum(step.weight for step in route.steps) > 0
 
 
 def test_the_demo_mesh_pays_over_b_and_then_over_c() -> None:
