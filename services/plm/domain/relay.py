@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from plm.domain import ids
 from plm.domain.errors import Code, Refused
-from plm.domain.orders import Hop
+from plm.domain.orders import HOPS_MAX, TIMEOUT_MS_MAX, Hop
 
 HOP_TIMEOUT_MS = 1_000
 
@@ -64,7 +64,10 @@ class Outcome:
 
 def check(task: ForwardTask, node_id: str, caller: str) -> None:
     """Raise Refused unless this node has this part in the payment and the caller has the one before it."""
-    if not task.hops or not 0 <= task.position <= len(task.hops) or task.attempt < 1:
+    # First, and bounded: what follows looks at each hop, and a worker may wait for as long as they all may take.
+    if not 0 < len(task.hops) <= HOPS_MAX:
+        raise Refused(Code.INVALID_REQUEST, f"a route has 1 to {HOPS_MAX} hops")
+    if not 0 <= task.position <= len(task.hops) or task.attempt < 1:
         raise Refused(Code.INVALID_REQUEST, "the route has no such place")
     stops = task.stops
     if [hop.from_node for hop in task.hops] != list(stops[:-1]) or len(set(stops)) != len(stops):
@@ -78,8 +81,8 @@ def check(task: ForwardTask, node_id: str, caller: str) -> None:
     )
     if caller != expected:
         raise Refused(Code.FORBIDDEN, f"{caller or 'nobody'} has no part before {node_id} here")
-    if task.budget_ms <= 0:
-        raise Refused(Code.INVALID_REQUEST, "no time is left")
+    if not 0 < task.budget_ms <= TIMEOUT_MS_MAX:
+        raise Refused(Code.INVALID_REQUEST, f"a budget is 1 to {TIMEOUT_MS_MAX} ms")
     if any(hop.amount <= 0 for hop in task.hops):
         raise Refused(Code.INVALID_AMOUNT, "an amount must be greater than zero")
 

@@ -35,6 +35,7 @@ def test_the_node_on_the_route_and_the_caller_before_it_pass() -> None:
         (replace(TASK, hops=(HOPS[0], HOPS[0])), "b", ids.node_spiffe("a"), Code.INVALID_REQUEST),
         (replace(TASK, attempt=0), "b", ids.node_spiffe("a"), Code.INVALID_REQUEST),
         (replace(TASK, budget_ms=0), "b", ids.node_spiffe("a"), Code.INVALID_REQUEST),
+        (replace(TASK, budget_ms=30_001), "b", ids.node_spiffe("a"), Code.INVALID_REQUEST),
         (
             replace(TASK, hops=(HOPS[0], replace(HOPS[1], amount=0))),
             "b",
@@ -55,6 +56,19 @@ def test_a_route_that_returns_is_no_route() -> None:
         relay.check(replace(TASK, hops=circle), "b", ids.node_spiffe("a"))
 
 
+def chain(length: int) -> tuple[Hop, ...]:
+    return tuple(Hop(f"n{each}", f"n{each + 1}", 1, LinkPolicy(0)) for each in range(length))
+
+
+def test_no_two_neighbours_can_keep_a_worker_for_longer_than_an_attempt_lasts() -> None:
+    """One sends a task and the next is silent: route and budget are what the first says they are."""
+    longest = replace(TASK, hops=chain(32), budget_ms=30_000)
+    relay.check(longest, "n1", ids.node_spiffe("n0"))
+    assert longest.next_timeout_ms(0) <= 30_000
+    with pytest.raises(Refused, match="1 to 32 hops"):
+        relay.check(replace(longest, hops=chain(33)), "n1", ids.node_spiffe("n0"))
+
+
 @given(st.integers(1, 60_000), st.integers(0, 60_000), st.integers(0, 2))
 def test_time_only_shrinks_on_the_way(budget_ms: int, elapsed_ms: int, position: int) -> None:
     task = replace(TASK, position=position, budget_ms=budget_ms)
@@ -69,8 +83,7 @@ def test_who_waits_longer_is_who_stands_further_back(
     length: int, budget_ms: int, share: float
 ) -> None:
     """Each node waits less than it is waited for, its own time included: so the nearest names a silent one."""
-    hops = tuple(Hop(f"n{each}", f"n{each + 1}", 1, LinkPolicy(0)) for each in range(length))
-    task = replace(TASK, hops=hops, position=0, budget_ms=budget_ms)
+    task = replace(TASK, hops=chain(length), position=0, budget_ms=budget_ms)
     waited_for_ms = budget_ms  # by the gateway
     while not task.is_last:
         ahead = length - task.position
