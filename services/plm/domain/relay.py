@@ -31,6 +31,12 @@ class ForwardTask:
         """Whether the receiver is where the payment ends."""
         return self.position == len(self.hops)
 
+    @property
+    def holds_behind(self) -> tuple[str, ...]:
+        """The holds that the next node confirms: its own and all behind it."""
+        places = range(self.position + 1, len(self.hops))
+        return tuple(ids.hold_id(self.payment_id, self.attempt, place) for place in places)
+
     def passed_on(self, elapsed_ms: int) -> "ForwardTask":
         """The task as the next node gets it."""
         return replace(self, position=self.position + 1, budget_ms=self.budget_ms - elapsed_ms)
@@ -108,16 +114,24 @@ def own_failure(task: ForwardTask, code: Code, detail: str) -> Outcome:
 
 
 def post_failure(task: ForwardTask, code: Code, detail: str) -> Outcome:
-    """The ledger did not post: at fault is the link that it names, wherever on the route, or nobody."""
+    """The ledger did not post: at fault is the link or the hold that it names, wherever on the route, or nobody."""
     is_a_links = code in _LINK_FAULTS or code is Code.AMOUNT_TOO_LARGE
     named = named_links(task.hops, detail) if is_a_links else ()
     link = named[0] if named else ("", "")
-    return Outcome(error_code=code, error_detail=detail, failed_link=link)
+    node = _without_hold(task, detail) if code is Code.INVALID_REQUEST else ""
+    return Outcome(error_code=code, error_detail=detail, failed_node=node, failed_link=link)
+
+
+def _without_hold(task: ForwardTask, detail: str) -> str:
+    """Who confirmed a hold that the ledger misses."""
+    missing = _words(detail).intersection(task.holds_behind)
+    places = [task.holds_behind.index(hold_id) for hold_id in missing]
+    return task.hops[task.position + 1 + min(places)].from_node if places else ""
 
 
 def named_links(hops: Sequence[Hop], detail: str) -> tuple[tuple[str, str], ...]:
     """Links of a route that a refusal of the ledger's names, by themselves or by one of their two accounts."""
-    words = {word.strip(",.:;'\"") for word in detail.split()}
+    words = _words(detail)
     found = []
     for hop in hops:
         near, far = hop.from_node, hop.to_node
@@ -127,7 +141,16 @@ def named_links(hops: Sequence[Hop], detail: str) -> tuple[tuple[str, str], ...]
     return tuple(found)
 
 
+def _words(detail: str) -> set[str]:
+    return {word.strip(",.:;'\"[]") for word in detail.split()}
+
+
 def next_failure(task: ForwardTask, code: Code, detail: str) -> Outcome:
     """The next node did not answer as it should: leave it out."""
     failed = task.hops[task.position].to_node
     return Outcome(error_code=code, error_detail=f"{failed}: {detail}", failed_node=failed)
+
+
+def passed_back(behind: Outcome) -> Outcome:
+    """What failed further on, for the node before us. What became of the attempt is not for those behind to say."""
+    return replace(behind, hold_ids=(), posted=False, closed=False)

@@ -120,7 +120,9 @@ class Engine:
         except PlmError as error:
             return relay.next_failure(task, error.code, error.detail)
         if not behind.is_confirmed:
-            return behind
+            return relay.passed_back(behind)
+        if behind.hold_ids != task.holds_behind:
+            return relay.next_failure(task, Code.INTERNAL, "confirmed other holds than the route's")
         return Outcome(hold_ids=(hold_id, *behind.hold_ids))
 
     async def _finish(self, task: ForwardTask, outcome: Outcome) -> Outcome:

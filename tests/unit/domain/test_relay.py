@@ -149,6 +149,25 @@ def test_a_failed_post_blames_the_link_that_the_ledger_names_and_no_node(code: C
     assert (unnamed.failed_link, unnamed.failed_node) == (("", ""), "")
 
 
+@pytest.mark.parametrize(
+    ("code", "missing", "blamed"),
+    [
+        (Code.INVALID_REQUEST, ["p/1/1"], "b"),
+        (Code.INVALID_REQUEST, ["p/1/0", "p/1/1"], "b"),
+        (Code.INVALID_REQUEST, ["p/1/0"], ""),
+        (Code.INVALID_REQUEST, ["p/1/10"], ""),
+        (Code.ATTEMPT_CLOSED, ["p/1/1"], ""),
+    ],
+)
+def test_who_confirmed_without_a_hold_is_named_when_the_post_shows_it(
+    code: Code, missing: list[str], blamed: str
+) -> None:
+    """As the ledger says it; the first node knows of its own, and there is no way around it."""
+    detail = f"a post names exactly the holds of its 2 hops; missing {missing}"
+    outcome = relay.post_failure(replace(TASK, position=0), code, detail)
+    assert (outcome.failed_node, outcome.failed_link) == (blamed, ("", ""))
+
+
 def test_a_silent_next_node_is_named() -> None:
     outcome = relay.next_failure(TASK, Code.NODE_UNREACHABLE, "no answer")
     assert (outcome.failed_node, outcome.error_detail) == ("d", "d: no answer")

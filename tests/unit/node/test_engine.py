@@ -142,6 +142,27 @@ def test_what_failed_further_on_is_passed_back_as_it_is() -> None:
     assert forward(ScriptedLedger(), ScriptedPeers(failure)) == replace(failure, closed=True)
 
 
+@pytest.mark.parametrize("position", [0, 1])
+@pytest.mark.parametrize("holds", [(), HOLDS, HOLDS[:1], ("p/1/7",), ("p/2/1",), HOLDS[1:] * 2])
+def test_a_next_node_that_confirms_other_holds_than_the_routes_is_named(
+    position: int, holds: tuple[str, ...]
+) -> None:
+    """Passed on, they would fail at the post, where nobody can tell any more whose they were."""
+    behind = ((), HOLDS[1:])[position == 0]
+    wrong = holds if holds != behind else ("another",)
+    ledger = ScriptedLedger()
+    outcome = forward(ledger, ScriptedPeers(Outcome(wrong)), replace(TASK, position=position))
+    assert (outcome.error_code, outcome.failed_node) == (Code.INTERNAL, "bd"[position])
+    assert ledger.asked == (["hold"] if position else ["hold", "close"])
+
+
+def test_nobody_further_on_says_what_became_of_the_attempt() -> None:
+    """A node that cannot close hands the failure back as its own: it must not say that it is paid."""
+    lie = Outcome(HOLDS, posted=True, closed=True, error_code=Code.INTERNAL, failed_node="b")
+    outcome = forward(ScriptedLedger({"close": SILENCE}), ScriptedPeers(lie))
+    assert outcome == Outcome(error_code=Code.INTERNAL, failed_node="b")
+
+
 @pytest.mark.parametrize("error", [SILENCE, Conflict(Code.ATTEMPT_CLOSED, "expired")])
 @pytest.mark.parametrize("state", [AttemptState.POSTED, AttemptState.CLOSED])
 def test_when_a_post_fails_the_ledger_is_asked_what_holds(
