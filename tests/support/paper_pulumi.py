@@ -7,7 +7,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import yaml
 from plmkit.stack import Workspace
 from support.programs import put
 
@@ -138,6 +140,12 @@ def put_pulumi(folder: Path) -> PaperPulumi:
     source.write_text(_PROGRAM)
     put(folder / "programs", "pulumi", f'exec {sys.executable} -I -S {source} "$@"')
     return PaperPulumi(folder)
+
+
+def configuration(workspace: Workspace) -> dict[str, Any]:
+    """The stack's own file."""
+    found: dict[str, Any] = yaml.safe_load(workspace.configuration.read_text())
+    return found
 
 
 def secrets_of(workspace: Workspace, pulumi: PaperPulumi) -> dict[str, str]:

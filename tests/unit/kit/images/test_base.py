@@ -6,7 +6,7 @@ import pytest
 from plmkit.console import KitError
 from plmkit.images import base
 from plmkit.images.buildah import Buildah
-from support.paper_builder import PaperBuilder, put_builder
+from support.paper_builder import PaperBuilder
 
 DEB822 = """Types: deb
 # http://snapshot.example/archive/debian/20250520T000000Z
@@ -31,14 +31,6 @@ EXPECTED = (
     "deb http://mirror.example/debian bookworm-updates main",
     "deb http://mirror.example/debian-security bookworm-security main",
 )
-
-
-@pytest.fixture
-def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PaperBuilder:
-    made = put_builder(tmp_path / "builder")
-    for name, value in made.variables.items():
-        monkeypatch.setenv(name, value)
-    return made
 
 
 def test_both_formats_of_apt_are_read() -> None:
@@ -89,14 +81,12 @@ def test_where_there_is_no_mirror_of_debian_12_none_is_named(text: str) -> None:
 @pytest.mark.parametrize("lines", [(), EXPECTED], ids=["none", "some"])
 def test_mmdebstrap_is_given_the_mirrors_that_there_are_and_else_takes_its_own(
     builder: PaperBuilder,
-    tmp_path: Path,
+    storage: Buildah,
     monkeypatch: pytest.MonkeyPatch,
     lines: tuple[str, ...],
 ) -> None:
     """An empty argument would be a mirror too: where none is known, the target is the last word."""
     monkeypatch.setattr(base, "source_lines", lambda _texts: lines)
-    storage = Buildah(tmp_path / "storage")
-    storage.prepare()
     base.build(storage)
     [bootstrap] = [words for words in builder.asked if words[0] == "mmdebstrap"]
     suite = bootstrap.index("bookworm")
@@ -105,10 +95,8 @@ def test_mmdebstrap_is_given_the_mirrors_that_there_are_and_else_takes_its_own(
 
 
 def test_the_base_is_made_from_a_bootstrap_without_documents(
-    builder: PaperBuilder, tmp_path: Path
+    builder: PaperBuilder, storage: Buildah
 ) -> None:
-    storage = Buildah(tmp_path / "storage")
-    storage.prepare()
     base.build(storage)
     [bootstrap] = [words for words in builder.asked if words[0] == "mmdebstrap"]
     assert "--include=usr-is-merged" in bootstrap
@@ -129,10 +117,8 @@ def test_a_mirror_that_does_not_answer_is_said_in_its_own_words(
 
 
 def test_a_working_container_is_removed_also_when_a_step_failed(
-    builder: PaperBuilder, tmp_path: Path
+    builder: PaperBuilder, storage: Buildah
 ) -> None:
-    storage = Buildah(tmp_path / "storage")
-    storage.prepare()
     builder.refuse("buildah commit")
     with pytest.raises(KitError, match="buildah commit failed"):
         base.build(storage)

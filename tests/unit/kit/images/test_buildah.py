@@ -6,23 +6,8 @@ import pytest
 from plmkit.console import KitError
 from plmkit.images import buildah
 from plmkit.images.buildah import Buildah
-from support.paper_builder import PaperBuilder, put_builder
+from support.paper_builder import PaperBuilder
 from support.programs import put
-
-
-@pytest.fixture
-def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PaperBuilder:
-    made = put_builder(tmp_path / "builder")
-    for name, value in made.variables.items():
-        monkeypatch.setenv(name, value)
-    return made
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Buildah:
-    made = Buildah(tmp_path / "storage")
-    made.prepare()
-    return made
 
 
 def build(storage: Buildah, tmp_path: Path) -> None:

@@ -20,14 +20,6 @@ PUBLISHED = ["nats", "caddy", "services", "operator", "postgres"]
 
 
 @pytest.fixture
-def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PaperBuilder:
-    made = put_builder(tmp_path / "builder")
-    for name, value in made.variables.items():
-        monkeypatch.setenv(name, value)
-    return made
-
-
-@pytest.fixture
 def places(tmp_path: Path) -> Places:
     return furnish(tmp_path)
 

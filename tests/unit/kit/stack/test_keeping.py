@@ -2,10 +2,8 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from plm.domain.errors import Refused
 from plm.gateway.keys import Keys, Role
 from plminfra.config import SECRETS
@@ -15,33 +13,18 @@ from plmkit.credentials import chosen_credentials, load_credentials
 from plmkit.stack import Workspace, edge_address, making
 from plmkit.state import Places
 from support.paper_gateway import key_entry
-from support.paper_pulumi import PaperPulumi, is_known, put_pulumi, secrets_of
+from support.paper_pulumi import PaperPulumi, configuration, is_known, secrets_of
 
 CHECKOUT = Path(__file__).parents[4]
 EDGE = "https://192.0.2.7:30443"
 
 
 @pytest.fixture
-def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PaperPulumi:
-    made = put_pulumi(tmp_path / "pulumi")
-    for name, value in made.variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("PLM_CONTEXT", raising=False)
-    return made
-
-
-@pytest.fixture
-def workspace(pulumi: PaperPulumi, tmp_path: Path) -> Workspace:
+def workspace(pulumi: PaperPulumi, workspace: Workspace) -> Workspace:
     """Of a stack that was made."""
-    made = Workspace(Places(CHECKOUT, tmp_path / "cache", tmp_path / "state"))
-    making.init(made)
+    making.init(workspace)
     pulumi.forget()
-    return made
-
-
-def configuration(workspace: Workspace) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(workspace.configuration.read_text())
-    return found
+    return workspace
 
 
 @pytest.mark.parametrize("left", [None, "", "{", "[]", '{"apiUrl": "https://x"}'])

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -17,31 +16,12 @@ from plmkit.console import KitError
 from plmkit.credentials import load_credentials
 from plmkit.stack import Workspace, making
 from plmkit.state import Places
-from support.paper_pulumi import PaperPulumi, is_known, put_pulumi, secrets_of
+from support.paper_pulumi import PaperPulumi, configuration, is_known, secrets_of
 from support.waiting import wait_until
 
 CHECKOUT = Path(__file__).parents[4]
 STEPS = ["stack ls", "stack init", "config set"]
 PLM = (sys.executable, "-m", "plmkit")
-
-
-@pytest.fixture
-def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PaperPulumi:
-    made = put_pulumi(tmp_path / "pulumi")
-    for name, value in made.variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("PLM_CONTEXT", raising=False)
-    return made
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(Places(CHECKOUT, tmp_path / "cache", tmp_path / "state"))
-
-
-def configuration(workspace: Workspace) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(workspace.configuration.read_text())
-    return found
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
