@@ -37,6 +37,7 @@ class Reason(StrEnum):
     REGISTRATION_REFUSED = (
         "RegistrationRefused"  # the ledger refuses node or link; the message says why
     )
+    NAME_TAKEN = "NameTaken"  # an object of somebody else bears the name of a child
     INVALID_SPEC = "InvalidSpec"  # the spec got past the schema but makes no sense
     PAUSED = "Paused"  # spec.paused: nobody acts on this object
     RECONCILE_FAILED = "ReconcileFailed"  # an unexpected error; it is tried again
@@ -49,7 +50,7 @@ class Verdict:
     phase: Phase
     reason: Reason
     message: str
-    is_stalled: bool = False  # nothing will happen until somebody changes the spec
+    is_stalled: bool = False  # nothing will happen until somebody acts
 
     @property
     def is_ready(self) -> bool:

@@ -122,6 +122,33 @@ def test_what_others_add_stays(stage: Stage, operator: Replica) -> None:
     assert deployment()["metadata"]["annotations"]["team"] == "blue"
 
 
+def test_it_takes_over_nothing_that_others_made(stage: Stage, operator: Replica) -> None:
+    """It says what is in the way, and goes on by itself as soon as that is gone."""
+    stage.api.do("create", "deployment", "node-n07", "-n", "plm", "--image=somebody/else")
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "node-n07-tls", "namespace": "plm"},
+        "type": "kubernetes.io/tls",
+        "stringData": {"tls.crt": "theirs", "tls.key": "theirs"},
+    }
+    assert stage.api.apply(secret).returncode == 0
+    kinds = (("deployment", "node-n07"), ("secret", "node-n07-tls"))
+    before = [stage.api.get(*each) for each in kinds]
+    stage.api.apply(mesh_node("n07"))
+    wait_until(lambda: stage.ready("n07") == ("False", "NameTaken"), 5, "it says so")
+    for was, each in zip(before, kinds, strict=True):
+        now = stage.api.get(*each)
+        assert was is not None
+        assert now is not None
+        assert now["metadata"]["uid"] == was["metadata"]["uid"]
+        assert now.get("data") == was.get("data")
+        assert now.get("spec") == was.get("spec")
+    for kind, name in kinds:
+        stage.api.do("delete", kind, name, "-n", "plm")
+    wait_until(lambda: stage.is_ready("n07"), 10, "n07 is Ready")
+
+
 def test_paused_says_so_and_is_left_alone(stage: Stage, operator: Replica) -> None:
     make_ready(stage, mesh_node("a"))
     stage.api.apply(mesh_node("a", paused=True))

@@ -34,6 +34,7 @@ from support.harms import (
     SERVICE,
     child,
     issue,
+    stranger,
 )
 from support.plan_world import Former, PlanWorld
 from support.stage import link
@@ -93,6 +94,18 @@ def commands() -> st.SearchStrategy[list[Former]]:
     return st.lists(node | links | disabled, max_size=8)
 
 
+HARMS = {"Deployment": DEPLOYMENT, "Service": SERVICE, "Secret": SECRET}
+
+
+def all_children(spec: MeshNodeSpec) -> dict[str, Any]:
+    """What is to be there in the end, by kind."""
+    return {
+        "Deployment": manifests.deployment(OWNER, spec, FRAME),
+        "Service": manifests.service(OWNER, FRAME),
+        "Secret": {**manifests.secret(OWNER), "data": issue(CURRENT, NAMES)},
+    }
+
+
 @given(data=st.data(), spec=SPECS, history=commands(), is_available=st.booleans())
 @settings(max_examples=200, deadline=None)
 def test_any_observed_set_converges(
@@ -102,15 +115,10 @@ def test_any_observed_set_converges(
     is_available: bool,
 ) -> None:
     """Plan and apply, again and again: the desired set is reached, and then nothing is planned."""
-    desired: dict[str, Any] = {
-        "Deployment": manifests.deployment(OWNER, spec, FRAME),
-        "Service": manifests.service(OWNER, FRAME),
-        "Secret": {**manifests.secret(OWNER), "data": issue(CURRENT, NAMES)},
-    }
-    harms = {"Deployment": DEPLOYMENT, "Service": SERVICE, "Secret": SECRET}
+    desired = all_children(spec)
     world = PlanWorld.after(history)
     for kind, manifest in desired.items():
-        found = data.draw(child(manifest, (*ANY_CHILD, *harms[kind])), label=kind)
+        found = data.draw(child(manifest, (*ANY_CHILD, *HARMS[kind])), label=kind)
         if found is not None:
             world.objects[kind] = found
     if is_available and "Deployment" in world.objects:
@@ -129,6 +137,38 @@ def test_any_observed_set_converges(
     assert is_node_registered(node, observed.ledger.node) or node in refused
     for order in missing_links(spec, observed) if node not in refused else ():
         assert order in refused or order.to_node not in observed.ledger.peers
+
+
+@given(
+    data=st.data(),
+    spec=SPECS,
+    strange=st.sets(st.sampled_from(sorted(HARMS)), min_size=1),
+    history=commands(),
+)
+@settings(max_examples=200, deadline=None)
+def test_no_plan_ever_touches_what_the_node_does_not_own(
+    data: st.DataObject, spec: MeshNodeSpec, strange: set[str], history: list[Former]
+) -> None:
+    """It stays as it is, nothing is done beside it, the node says so; and once it is gone, all goes on."""
+    desired = all_children(spec)
+    world = PlanWorld.after(history)
+    for kind, manifest in desired.items():
+        made = stranger if kind in strange else child
+        found = data.draw(made(manifest, (*ANY_CHILD, *HARMS[kind])), label=kind)
+        if found is not None:
+            world.objects[kind] = found
+    before = copy.deepcopy(world)
+    world.converge(spec)
+    assert world == before
+    verdict = judge(spec, world.observe())
+    assert (verdict.reason, verdict.is_stalled) == ("NameTaken", True)
+    for kind in HARMS:
+        assert (kind in verdict.message) == (kind in strange)
+    for kind in strange:
+        del world.objects[kind]
+    world.converge(spec)
+    assert world.objects.keys() == desired.keys()
+    assert judge(spec, world.observe()).reason != "NameTaken"
 
 
 @given(spec=SPECS)

@@ -134,6 +134,37 @@ async def test_a_spec_that_makes_no_sense_is_said_and_a_corrected_one_is_seen(
     assert troupe.ready("a") == ("True", "Ready")
 
 
+async def test_what_others_made_under_a_child_s_name_stays_and_the_node_says_so(
+    world: World,
+) -> None:
+    """A Deployment and a Secret that were there before the node: it waits until somebody has decided."""
+    in_the_way = [
+        world.cluster.put({"kind": kind, "metadata": {"name": name}, **more})
+        for kind, name, more in (
+            ("Deployment", "node-exporter", {"spec": {"selector": {"matchLabels": {"app": "x"}}}}),
+            ("Secret", "node-exporter-tls", {"type": "Opaque", "data": {"key": "c2VjcmV0"}}),
+        )
+    ]
+    before = copy.deepcopy(in_the_way)
+    world.cluster.put(mesh_node("exporter"))
+    troupe = await world.operator()
+    written = len(world.cluster.writes)
+    await troupe.reconcile("exporter")
+    assert world.cluster.writes[written:] == ["status MeshNode exporter"]
+    assert in_the_way == before
+    assert "exporter" not in world.ledger.books.nodes
+    assert troupe.ready("exporter") == ("False", "NameTaken")
+    stalled = {each["type"]: each for each in troupe.status("exporter")["conditions"]}["Stalled"]
+    assert stalled["status"] == "True"
+    assert "Deployment node-exporter, Secret node-exporter-tls" in stalled["message"]
+    [event] = world.cluster.events
+    assert (event["type"], event["reason"]) == ("Warning", "NameTaken")
+    for found in in_the_way:
+        del world.cluster.objects[found["kind"], found["metadata"]["name"]]
+    await bring_up(world, troupe, "exporter")
+    assert troupe.ready("exporter") == ("True", "Ready")
+
+
 async def test_a_node_whose_object_is_gone_is_disabled_and_keeps_its_money(world: World) -> None:
     world.cluster.put(mesh_node("a", links=[link("b", "10.00")]))
     world.cluster.put(mesh_node("b"))

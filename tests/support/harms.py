@@ -22,6 +22,8 @@ OWNER = Owner("a", "uid-a", 3)
 CURRENT = certificates.read_authority(ca_secret(new_authority()))
 STRANGER = certificates.read_authority(ca_secret(new_authority()))
 NAMES = manifests.names(OWNER, FRAME)
+# On objects of somebody else, for the test alone: nothing may write to what carries it.
+STRANGE = "somebody.else/owns"
 _OTHER_NAMES = Names("spiffe://plm.local/node/z", ("node-z",))
 
 
@@ -70,10 +72,6 @@ def _other_port(found: Manifest) -> None:
     found["spec"]["ports"][0]["targetPort"] = 9999
 
 
-def _other_type(found: Manifest) -> None:
-    found["type"] = "Opaque"
-
-
 def _spoil(found: Manifest) -> None:
     found["data"]["tls.crt"] = "bm90IGEgY2VydGlmaWNhdGU="
 
@@ -110,13 +108,76 @@ ANY_CHILD: tuple[Harm, ...] = (_lose_owner, _former_owner, _lose_labels, _gain_a
 DEPLOYMENT: tuple[Harm, ...] = (_scale, _other_image, _lose_environment, _other_selector)
 SERVICE: tuple[Harm, ...] = (_other_port,)
 SECRET: tuple[Harm, ...] = (
-    _other_type, _spoil, _lose_key, _swap_key, _expire, _age, _stranger, _rename, _distrust,
+    _spoil, _lose_key, _swap_key, _expire, _age, _stranger, _rename, _distrust,
 )  # fmt: skip
 
 
-def child(desired: Manifest, harms: tuple[Harm, ...]) -> st.SearchStrategy[Manifest | None]:
-    """Any state of a child: absent, right, or harmed in up to three ways."""
+def _nobody_s(found: Manifest) -> None:
+    _lose_owner(found)
+    _lose_labels(found)
 
+
+def _another_controller_s(found: Manifest) -> None:
+    [owner] = found["metadata"]["ownerReferences"]
+    owner |= {"apiVersion": "apps/v1", "kind": "ReplicaSet", "uid": "uid-of-a-stranger"}
+
+
+def _another_node_s(found: Manifest) -> None:
+    found["metadata"]["ownerReferences"][0] |= {"name": "b", "uid": "uid-b"}
+
+
+def _of_another_group(found: Manifest) -> None:
+    found["metadata"]["ownerReferences"][0] |= {"apiVersion": "elsewhere/v1", "uid": "uid-b"}
+
+
+def _marked_for_another_node(found: Manifest) -> None:
+    _lose_owner(found)
+    found["metadata"]["labels"][manifests.NODE_LABEL] = "b"
+
+
+def _installed_by_helm(found: Manifest) -> None:
+    _lose_owner(found)
+    found["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "Helm"
+
+
+def _of_another_type(found: Manifest) -> None:
+    found["type"] = "Opaque"
+
+
+# Each makes a child somebody else's, whatever else is right with it.
+_STRANGERS: tuple[Harm, ...] = (
+    _nobody_s, _another_controller_s, _another_node_s, _of_another_group, _marked_for_another_node,
+    _installed_by_helm,
+)  # fmt: skip
+
+
+def stranger(desired: Manifest, harms: tuple[Harm, ...]) -> st.SearchStrategy[Manifest]:
+    """An object of somebody else under a child's name, otherwise in any state."""
+    ways = (*_STRANGERS, _of_another_type) if desired["kind"] == "Secret" else _STRANGERS
+
+    def made(chosen: Harm, found: Manifest) -> Manifest:
+        chosen(found)
+        found["metadata"]["annotations"] = {STRANGE: "yes"}
+        return found
+
+    present = _harmed(desired, harms).filter(_has_identity)
+    return st.builds(made, st.sampled_from(ways), present)
+
+
+def _has_identity(found: Manifest) -> bool:
+    return bool(found["metadata"].get("ownerReferences")) and "labels" in found["metadata"]
+
+
+def child(desired: Manifest, harms: tuple[Harm, ...]) -> st.SearchStrategy[Manifest | None]:
+    """Any state of a child: absent, right, or harmed in up to three ways. It can still be told whose it is."""
+    return st.none() | _harmed(desired, harms).filter(
+        lambda found: bool(
+            found["metadata"].get("ownerReferences") or found["metadata"].get("labels")
+        )
+    )
+
+
+def _harmed(desired: Manifest, harms: tuple[Harm, ...]) -> st.SearchStrategy[Manifest]:
     def harmed(chosen: list[Harm]) -> Manifest:
         made = copy.deepcopy(desired)
         made["metadata"]["uid"] = f"uid-of-{made['kind']}"
@@ -128,4 +189,4 @@ def child(desired: Manifest, harms: tuple[Harm, ...]) -> st.SearchStrategy[Manif
                 continue  # an earlier one took away what this one would change
         return made
 
-    return st.none() | st.lists(st.sampled_from(harms), max_size=3, unique=True).map(harmed)
+    return st.lists(st.sampled_from(harms), max_size=3, unique=True).map(harmed)

@@ -25,7 +25,7 @@ from plmop.actions import (
 from plmop.certificates import BadSecret, Leaf
 from plmop.mesh_node.plan import CertificateFacts, Health, LedgerFacts, Observed, plan
 from plmop.mesh_node.spec import MeshNodeSpec
-from support.harms import CURRENT, NOW, OWNER, issue
+from support.harms import CURRENT, NOW, OWNER, STRANGE, issue
 from support.troupe import FRAME
 
 Manifest = dict[str, Any]
@@ -91,6 +91,7 @@ class PlanWorld:
             case Apply(manifest):
                 self._apply(dict(manifest))
             case Delete(kind, _, uid):
+                self._check_ours(kind)
                 assert self.objects[kind]["metadata"]["uid"] == uid
                 del self.objects[kind]
             case Issue(manifest, names, why):
@@ -108,7 +109,12 @@ class PlanWorld:
         except Refused as error:
             self.refusals.append(Refusal(order, error.code, error.detail))
 
+    def _check_ours(self, kind: str) -> None:
+        annotations = self.objects.get(kind, {"metadata": {}})["metadata"].get("annotations") or {}
+        assert STRANGE not in annotations, f"{kind} is somebody else's"
+
     def _apply(self, manifest: Manifest) -> None:
+        self._check_ours(manifest["kind"])
         known = self.objects.get(manifest["kind"], {"metadata": {"uid": "uid-new"}})
         if manifest["kind"] == "Deployment" and "spec" in known:
             # The API server refuses any other.

@@ -7,7 +7,7 @@ from typing import Any
 from plm.domain.mesh import Node
 from plm.domain.orders import LinkOrder, NodeOrder
 
-from plmop import certificates
+from plmop import certificates, ownership
 from plmop.actions import (
     Action,
     Apply,
@@ -23,8 +23,8 @@ from plmop.actions import (
 from plmop.certificates import Leaf
 from plmop.likeness import is_covered
 from plmop.mesh_node import manifests
-from plmop.mesh_node.manifests import Frame, Owner
-from plmop.mesh_node.spec import InvalidSpec, MeshNodeSpec
+from plmop.mesh_node.manifests import NODE_LABEL, Frame, Owner
+from plmop.mesh_node.spec import KIND, InvalidSpec, MeshNodeSpec
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,9 @@ def plan(spec: MeshNodeSpec | InvalidSpec, observed: Observed, frame: Frame) -> 
     """What to do next. Calling it again with its own result applied ends in no action."""
     if isinstance(spec, InvalidSpec):
         return Plan((), f"invalid spec: {spec.problem}")
-    if spec.paused:
-        return Plan((), "paused: nothing is done while spec.paused is true")
+    forbidden = _why_nothing_may_be_done(spec, observed)
+    if forbidden:
+        return Plan((), forbidden)
     children = tuple(_children(spec, observed, frame))
     if children:
         return Plan(children, f"bringing {_names(children)} in line")
@@ -94,13 +95,44 @@ def plan(spec: MeshNodeSpec | InvalidSpec, observed: Observed, frame: Frame) -> 
     return Plan((), "no action: everything is as declared, or waits for others", _again_s(observed))
 
 
+def _why_nothing_may_be_done(spec: MeshNodeSpec, observed: Observed) -> str:
+    if spec.paused:
+        return "paused: nothing is done while spec.paused is true"
+    taken = taken_names(observed)
+    return f"not this node's own: {', '.join(taken)}" if taken else ""
+
+
+def taken_names(observed: Observed) -> list[str]:
+    """Objects that bear the names of this node's children and are not its own: whatever they are, they stay so."""
+    owner = observed.owner
+    present = {
+        f"Deployment {owner.child}": observed.deployment,
+        f"Service {owner.child}": observed.service,
+        f"Secret {owner.secret}": observed.secret,
+    }
+    return [
+        name for name, found in present.items() if found is not None and not _is_ours(owner, found)
+    ]
+
+
+def _is_ours(owner: Owner, found: Manifest) -> bool:
+    if found["kind"] == "Secret" and found.get("type") != manifests.secret(owner)["type"]:
+        return False  # a Secret's type cannot be changed: whoever chose another made it
+    controller = ownership.controller_of(found)
+    if controller is None:
+        # Somebody took its owner away; the labels still say whose it was.
+        return ownership.is_marked(found) and ownership.label_of(found, NODE_LABEL) == owner.name
+    # A node that was deleted and made again has a new uid, and finds what the garbage collector has not got to yet.
+    is_former = ownership.is_of_kind(controller, KIND) and controller.get("name") == owner.name
+    return is_former or controller.get("uid") == owner.uid
+
+
 def _children(spec: MeshNodeSpec, observed: Observed, frame: Frame) -> Iterator[Action]:
     owner = observed.owner
     yield from _certificate(observed, frame)
     if observed.certificate.bundle or observed.secret is not None:
-        desired = manifests.deployment(owner, spec, frame)
-        yield from _child(desired, observed.deployment, _has_other_selector)
-    yield from _child(manifests.service(owner, frame), observed.service, _is_never)
+        yield from _deployment(manifests.deployment(owner, spec, frame), observed.deployment)
+    yield from _child(manifests.service(owner, frame), observed.service)
 
 
 def _certificate(observed: Observed, frame: Frame) -> Iterator[Action]:
@@ -108,10 +140,6 @@ def _certificate(observed: Observed, frame: Frame) -> Iterator[Action]:
     if not facts.bundle:
         return
     desired = manifests.secret(observed.owner)
-    if present is not None and present.get("type") != desired["type"]:
-        # A Secret's type cannot be changed.
-        yield Delete("Secret", observed.owner.secret, present["metadata"]["uid"])
-        return
     wanted = Issue(desired, manifests.names(observed.owner, frame), "")
     issue = certificates.due(
         facts.leaf, wanted, facts.bundle, now_s=observed.now_s, settled_at_s=facts.settled_at_s
@@ -123,20 +151,17 @@ def _certificate(observed: Observed, frame: Frame) -> Iterator[Action]:
         yield wanted
 
 
-def _child(desired: Manifest, present: Manifest | None, is_hopeless: Any) -> Iterator[Action]:
-    if present is not None and is_hopeless(desired, present):
-        yield Delete(desired["kind"], desired["metadata"]["name"], present["metadata"]["uid"])
-    elif present is None or not is_covered(desired, present):
+def _deployment(desired: Manifest, present: Manifest | None) -> Iterator[Action]:
+    if present is not None and desired["spec"]["selector"] != present["spec"]["selector"]:
+        # A Deployment's selector cannot be changed.
+        yield Delete("Deployment", desired["metadata"]["name"], present["metadata"]["uid"])
+    else:
+        yield from _child(desired, present)
+
+
+def _child(desired: Manifest, present: Manifest | None) -> Iterator[Action]:
+    if present is None or not is_covered(desired, present):
         yield Apply(desired)
-
-
-def _has_other_selector(desired: Manifest, present: Manifest) -> bool:
-    # A Deployment's selector cannot be changed.
-    return bool(desired["spec"]["selector"] != present["spec"]["selector"])
-
-
-def _is_never(desired: Manifest, present: Manifest) -> bool:  # noqa: ARG001 - the shape of _child's question
-    return False
 
 
 def _registrations(spec: MeshNodeSpec, observed: Observed) -> Iterator[Action]:

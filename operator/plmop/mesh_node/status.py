@@ -9,7 +9,13 @@ from plm.domain.money import format_amount
 
 from plmop.conditions import Phase, Reason, Status, Verdict, conditions_of
 from plmop.mesh_node import manifests
-from plmop.mesh_node.plan import Observed, is_node_registered, missing_links, standing_refusals
+from plmop.mesh_node.plan import (
+    Observed,
+    is_node_registered,
+    missing_links,
+    standing_refusals,
+    taken_names,
+)
 from plmop.mesh_node.spec import InvalidSpec, MeshNodeSpec
 
 _REFUSALS = {Code.INSUFFICIENT_FUNDS: Reason.INSUFFICIENT_FUNDS}
@@ -22,6 +28,10 @@ def judge(spec: MeshNodeSpec | InvalidSpec, observed: Observed, failure: str = "
         return Verdict(Phase.INVALID, Reason.INVALID_SPEC, message, is_stalled=True)
     if spec.paused:
         return Verdict(Phase.PAUSED, Reason.PAUSED, _paused_message(observed))
+    taken = taken_names(observed)
+    if taken:
+        message = f"not this node's own: {', '.join(taken)}; delete what is in the way, or name the node otherwise"
+        return Verdict(Phase.DEGRADED, Reason.NAME_TAKEN, message, is_stalled=True)
     if failure:
         phase = Phase.DEGRADED if observed.incarnation else Phase.PENDING
         return Verdict(phase, Reason.RECONCILE_FAILED, f"{failure}; it is tried again")
