@@ -1,6 +1,7 @@
 """K shortest loopless paths in a canonical order: Yen's algorithm with Lawler's partition and postponed search.
 
-Costs are composite: weight × 2^s + 1 per edge, so that fewer hops win on equal weight and no cycle costs nothing.
+Costs are composite: an edge's weight, a one that counts hops, and room for a node's number. So fewer hops win on equal
+weight, no cycle costs nothing, and a distance plus its node is one integer.
 Order: (cost, hops, edge ids). Every replica returns the same paths, bit for bit. A tree of exact distances to the
 target serves every source and every spur; leaving links out only raises distances, so the tree stays a lower bound.
 Sources: Yen 1971; Lawler 1972; Hart, Nilsson and Raphael 1968 for the search around what is blocked.
@@ -39,21 +40,22 @@ class Router:
     def __init__(
         self, node_count: int, ends: Sequence[tuple[int, int]], weights: Sequence[int]
     ) -> None:
-        self._shift = max(12, node_count.bit_length())
-        self._targets = [target for _, target in ends]
-        self._costs = [(weight << self._shift) + 1 for weight in weights]
         self._bits = node_count.bit_length()
+        self._targets = [target for _, target in ends]
+        # One object for each weight, and one for each pair below: a node's links mostly cost the same, and on a large
+        # graph the time of a tree is spent on waiting for memory.
+        cost_of = {weight: (weight << 2 * self._bits) + (1 << self._bits) for weight in weights}
+        self._costs = [cost_of[weight] for weight in weights]
         self._out: list[list[tuple[int, int]]] = [[] for _ in range(node_count)]
-        incoming: list[list[tuple[int, int]]] = [[] for _ in range(node_count)]
+        self._in: list[list[tuple[int, int]]] = [[] for _ in range(node_count)]
+        pairs: dict[tuple[int, int], tuple[int, int]] = {}
+        entered = set(self._targets)
         for edge, ((source, target), cost) in enumerate(zip(ends, self._costs, strict=True)):
             self._out[source].append((edge, target))
-            incoming[target].append((source, cost))
-        # The other end, and the edge's cost with that end in its low bits: see _distances. Made node by node, so that
-        # what is read together lies together: on a large graph that halves the time of a tree.
-        self._in = [
-            [(source, (cost << self._bits) + source) for source, cost in links]
-            for links in incoming
-        ]
+            # A node that no link leads to is never passed, so nobody asks for its distance.
+            if source in entered:
+                pair = source, cost
+                self._in[target].append(pairs.setdefault(pair, pair))
         self._trees: dict[int, _Tree] = {}
 
     def paths(self, source: int, target: int, banned: AbstractSet[int] = _NONE) -> Iterator[Path]:
@@ -68,7 +70,7 @@ class Router:
             if not candidate[1]:
                 search.resolve(candidate)
                 continue
-            yield Path(candidate[2], candidate[4], candidate[0] >> self._shift)
+            yield Path(candidate[2], candidate[4], candidate[0] >> 2 * self._bits)
             search.partition(candidate)
 
     def _tree(self, target: int) -> "_Tree":
@@ -80,27 +82,27 @@ class Router:
         return tree
 
     def _distances(self, target: int) -> list[int]:
-        """Exact distance to the target from every node, by one Dijkstra over incoming edges.
+        """Exact distance to the target from every node that a link leads to, by one Dijkstra over incoming edges.
 
-        A distance and its node travel as one integer, the node in the low bits: half the time of pairs.
+        The heap holds each distance with its node in the low bits: integers compare faster than pairs.
         """
-        bits, incoming = self._bits, self._in
-        lowest = [UNREACHABLE << bits] * len(incoming)
-        lowest[target] = target
+        incoming = self._in
+        lowest = [UNREACHABLE] * len(incoming)
+        lowest[target] = 0
         heap = [target]
-        nodes = (1 << bits) - 1
+        nodes = (1 << self._bits) - 1
         while heap:
             key = heappop(heap)
             node = key & nodes
-            if key != lowest[node]:
-                continue
             distance = key - node
+            if distance != lowest[node]:
+                continue
             for source, cost in incoming[node]:
                 through = distance + cost
                 if through < lowest[source]:
                     lowest[source] = through
-                    heappush(heap, through)
-        return [key >> bits for key in lowest]
+                    heappush(heap, through + source)
+        return lowest
 
 
 class _Tree:
@@ -120,9 +122,11 @@ class _Tree:
         if ranked is None:
             distances, costs = self._distances, self._costs
             ranked = self._ranked[node] = sorted(
-                (costs[edge] + distances[target], edge, target)
-                for edge, target in self._out[node]
-                if distances[target] < UNREACHABLE
+                [
+                    (costs[edge] + distances[target], edge, target)
+                    for edge, target in self._out[node]
+                    if distances[target] < UNREACHABLE
+                ]
             )
         return ranked
 

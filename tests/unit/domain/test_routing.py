@@ -137,6 +137,22 @@ def test_where_sender_and_receiver_are_one_there_is_no_path() -> None:
     assert list(Router(2, [(0, 1), (1, 0)], [1, 1]).paths(0, 0)) == []
 
 
+@pytest.mark.parametrize("node_count", [2, 3, 4, 7, 8, 63, 64, 5000])
+def test_no_number_of_hops_outweighs_a_weight_of_one(node_count: int) -> None:
+    """Hops decide among equal weights alone, however long a path the graph has room for."""
+    line = [(node, node + 1) for node in range(node_count - 1)]
+    router = Router(node_count, [*line, (0, node_count - 1)], [*(0 for _ in line), 1])
+    paths = list(router.paths(0, node_count - 1))
+    assert [(path.weight, len(path.edges)) for path in paths] == [(0, node_count - 1), (1, 1)]
+
+
+def test_a_sender_that_no_link_leads_to_finds_every_path() -> None:
+    """Its own distance is in no tree. Nor do others pass it, so each link of it is the start of a path or of none."""
+    ends = [(0, 1), (0, 2), (0, 3), (1, 2), (2, 3), (3, 1)]
+    paths = list(Router(4, ends, [1, 1, 9, 1, 1, 1]).paths(0, 3))
+    assert [path.edges for path in paths] == [(1, 4), (0, 3, 4), (2,)]
+
+
 def test_weights_of_any_size_add_up_exactly() -> None:
     """Money has 38 digits, a float 16: a difference of one decides."""
     big = 10**38
