@@ -128,7 +128,7 @@ class Api:
                 last = number == patience.tries_max or self._clock() + wait_s > give_up_at
                 if last or not problem.is_retryable:
                     # A final refusal is built from the stored payment: it overrules doubts about earlier tries.
-                    problem.effect_unknown = effect_unknown and problem.is_retryable
+                    problem.effect_unknown = effect_unknown and not problem.is_final
                     raise
                 await self._sleep(wait_s)
         raise AssertionError("tries_max is at least 1")

@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     CHECK_FAILED = 1
     WRONG_USAGE = 2
     UNFIT_ENVIRONMENT = 3
+    NO_ANSWER_YET = 4
 
 
 class Output(StrEnum):

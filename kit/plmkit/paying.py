@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from plm.domain.errors import Code
+
 from plmkit.payment_file import BadLine, Line
-from plmkit.problems import Problem
+from plmkit.problems import UNREACHABLE, Problem
 from plmkit.receipts import Order, Payment
 from plmkit.result_file import FINAL_STATES, Journal, Result, bad_line_result, result_of
 
@@ -42,6 +44,12 @@ class Tally:
         return not self.stopped and set(self.now + self.before) <= {"settled"}
 
     @property
+    def has_refusals(self) -> bool:
+        """Whether a line will never be settled as it stands; without any, the same command again may settle all."""
+        counts = self.now + self.before
+        return bool(counts["refused"] + counts["bad_line"])
+
+    @property
     def per_second(self) -> float:
         """Payments with a final answer per second of this run."""
         final = self.now["settled"] + self.now["refused"]
@@ -71,11 +79,14 @@ class FileRun:
     watch: Callable[[Result, Tally], None]
     concurrency: int = 16
     clock: Callable[[], float] = time.monotonic
+    _unreached: int = field(default=0, init=False)  # payments in a row that nobody took
+    _hopeless: Problem | None = field(default=None, init=False)
 
     async def pay_all(self, lines: Iterable[Line | BadLine]) -> Tally:
         """Pay every line that has no final result yet. Ends early, losing nothing, when `stop` is set.
 
-        Raises KitError when a result cannot be written: what is in flight then is asked for by the next run.
+        Raises KitError when a result cannot be written, and when no further payment would fare better:
+        nobody answers, or nobody knows the key. The next run asks for what has no result.
         """
         tally = Tally()
         started = self.clock()
@@ -88,6 +99,8 @@ class FileRun:
         except ExceptionGroup as failed:
             # The first is the reason; what else failed did so because all was ended.
             raise failed.exceptions[0] from failed
+        if self._hopeless is not None:
+            raise self._hopeless
         tally.elapsed_s = self.clock() - started
         tally.stopped = self.stop.is_set()
         return tally
@@ -101,7 +114,7 @@ class FileRun:
     ) -> None:
         in_flight: dict[str, asyncio.Task[None]] = {}
         for line in lines:
-            if self.stop.is_set():
+            if self.stop.is_set() or self._hopeless is not None:
                 break
             known = self.journal.done(line)
             if known is not None:
@@ -145,9 +158,17 @@ class FileRun:
         try:
             payment = await self.payer.pay(line.order, line.key)
         except Problem as problem:
+            self._judge(problem)
             await finished.put(_of_problem(line, problem, 1000 * (self.clock() - started)))
         else:
+            self._unreached = 0
             await finished.put(_of_payment(line, payment, 1000 * (self.clock() - started)))
+
+    def _judge(self, problem: Problem) -> None:
+        self._unreached = self._unreached + 1 if problem.code == UNREACHABLE else 0
+        # Each of them was sent again and again before: a restart of the gateway is over by then.
+        if problem.code == Code.UNAUTHENTICATED or self._unreached >= self.concurrency:
+            self._hopeless = problem
 
     async def _record(self, finished: asyncio.Queue[Result | None], tally: Tally) -> None:
         ended = False

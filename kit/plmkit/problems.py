@@ -12,6 +12,11 @@ BAD_ANSWER = "bad_answer"
 # 409 as a rule is an answer; these two say that the same request is being worked on right now.
 _IN_PROGRESS = frozenset({Code.PAYMENT_IN_PROGRESS, Code.ATTEMPT_OPEN})
 
+# These judge whoever asks, or where, and not what was asked.
+_UNFIT = frozenset(
+    {UNREACHABLE, BAD_ANSWER, Code.UNAUTHENTICATED, Code.FORBIDDEN, Code.DEBUG_DISABLED}
+)
+
 _RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 _STATUS_OF_PLATFORM = "plm status (what runs, what is wrong, what to do next)"
@@ -53,13 +58,12 @@ class Problem(KitError):
         effect_unknown: bool = False,
         retry_after_s: float | None = None,
     ) -> None:
-        exit_code = ExitCode.UNFIT_ENVIRONMENT if code == UNREACHABLE else ExitCode.CHECK_FAILED
-        super().__init__(f"{detail} ({code})", cure_of(code), exit_code)
         self.code = code
         self.detail = detail
         self.status = status
         self.effect_unknown = effect_unknown
         self.retry_after_s = retry_after_s
+        super().__init__(f"{detail} ({code})", cure_of(code), self._exit_code)
 
     @property
     def is_retryable(self) -> bool:
@@ -69,7 +73,15 @@ class Problem(KitError):
     @property
     def is_final(self) -> bool:
         """Whether this answer stands: refused, nothing was done, and asking again gives the same."""
-        return not self.is_retryable and not self.effect_unknown
+        is_answer = self.code not in {BAD_ANSWER, Code.UNAUTHENTICATED}
+        return is_answer and not self.is_retryable and not self.effect_unknown
+
+    @property
+    def _exit_code(self) -> ExitCode:
+        if self.code in _UNFIT:
+            return ExitCode.UNFIT_ENVIRONMENT
+        # Whoever reads 1 as a verdict, that the ledger is broken for example, must not read it where nobody judged.
+        return ExitCode.CHECK_FAILED if self.is_final else ExitCode.NO_ANSWER_YET
 
 
 def cure_of(code: str) -> str:

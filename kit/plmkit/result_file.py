@@ -147,7 +147,7 @@ def _opened(path: Path) -> io.FileIO:
         raise KitError(
             f"another plm pay is writing {path}",
             "wait until it has ended, then the same command again",
-            ExitCode.UNFIT_ENVIRONMENT,
+            ExitCode.NO_ANSWER_YET,
         ) from error
     return file
 

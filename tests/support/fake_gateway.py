@@ -24,6 +24,7 @@ class FakeGateway(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: Counter[str] = Counter()
         self.paid: dict[str, dict[str, Any]] = {}
+        self.state = "settled"  # of every payment
         self.before_answer: Callable[[str], object] = lambda key: None
         self.verdict: dict[str, Any] = {
             "ok": True,
@@ -48,7 +49,7 @@ class FakeGateway(ThreadingHTTPServer):
         if float(body["amount"]) <= 0:
             return 400, {"code": "invalid_amount", "detail": "an amount is above zero"}
         with self._lock:
-            return 200, self.paid.setdefault(key, _receipt(key, body))
+            return 200, self.paid.setdefault(key, _receipt(key, body) | {"state": self.state})
 
 
 def _receipt(key: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -122,7 +122,8 @@ def _pay_one(
     else:
         emit("\n".join(_lines_of(payment, key)))
     if payment.state != "settled":
-        raise typer.Exit(ExitCode.CHECK_FAILED)
+        is_refused = payment.state == "refused"
+        raise typer.Exit(ExitCode.CHECK_FAILED if is_refused else ExitCode.NO_ANSWER_YET)
 
 
 def _refuse_unreadable(*words: str) -> None:
@@ -188,7 +189,7 @@ def _pay_file(
         say("plm: stopped; run the same command again to go on")
         raise typer.Exit(130)
     if not tally.is_clean:
-        raise typer.Exit(ExitCode.CHECK_FAILED)
+        raise typer.Exit(ExitCode.CHECK_FAILED if tally.has_refusals else ExitCode.NO_ANSWER_YET)
 
 
 def _opened(source: Path) -> BinaryIO:

@@ -138,6 +138,18 @@ async def test_one_lost_answer_among_clear_ones_leaves_the_effect_unknown() -> N
     assert given_up.value.effect_unknown
 
 
+@pytest.mark.parametrize(
+    "other", [httpx.Response(404, text="<html>"), problem(401, "unauthenticated")]
+)
+async def test_who_knows_nothing_of_the_payment_overrules_no_doubt(other: httpx.Response) -> None:
+    """The lost request may have been carried out before the key was changed, or the edge lost its way."""
+    script = Script(httpx.ReadTimeout("late"), other)
+    with pytest.raises(Problem) as given_up:
+        await script.api().pay(ORDER, "k1")
+    assert given_up.value.effect_unknown
+    assert not given_up.value.is_final
+
+
 async def test_the_gateways_own_waiting_time_is_kept() -> None:
     busy = problem(429, "overloaded", headers={"retry-after": "2"})
     script = Script(busy, httpx.Response(200, json=SETTLED))

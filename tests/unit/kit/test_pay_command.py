@@ -83,8 +83,11 @@ def test_a_wrong_key_is_told_apart_from_a_missing_platform(
 ) -> None:
     path = tmp_path / "credentials.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"apiKey": "stolen"}))
-    wrong = plm(tmp_path, "pay", "A", "D", "1", "USD")
-    assert (wrong.returncode, "unauthenticated" in wrong.stderr) == (ExitCode.CHECK_FAILED, True)
+    for command in (("pay", "A", "D", "1", "USD"), ("verify", "ledger")):
+        wrong = plm(tmp_path, *command)
+        assert wrong.returncode == ExitCode.UNFIT_ENVIRONMENT
+        assert "unauthenticated" in wrong.stderr
+        assert "try: name this platform's own installation with PLM_STATE_DIR" in wrong.stderr
     path.unlink()
     missing = plm(tmp_path, "pay", "A", "D", "1", "USD")
     assert missing.returncode == ExitCode.UNFIT_ENVIRONMENT
@@ -201,6 +204,22 @@ def test_a_killed_run_goes_on_where_its_journal_ends(gateway: FakeGateway, tmp_p
     assert len(gateway.paid) == count
     # Asked for again: those in flight at the kill, and those whose result was not on the disk yet.
     assert count < sum(gateway.asked.values()) < 2 * count
+
+
+@pytest.mark.parametrize(
+    ("state", "ends_with"),
+    [("refused", ExitCode.CHECK_FAILED), ("open", ExitCode.NO_ANSWER_YET)],
+)
+def test_a_script_can_tell_a_refusal_from_no_answer_yet(
+    gateway: FakeGateway, tmp_path: Path, state: str, ends_with: ExitCode
+) -> None:
+    gateway.state = state
+    path = tmp_path / "payments.csv"
+    write_file(path, "k2,a,d,1.00,USD")
+    kit = Kit(tmp_path).with_variables(PLM_STATE_DIR=str(tmp_path))
+    for words in (("A", "D", "1.00", "USD", "--key", "k1"), ("--file", str(path))):
+        done = kit.call("pay", *words)
+        assert done.returncode == ends_with, done.stderr
 
 
 def test_verify_ends_with_one_when_the_ledger_is_broken(

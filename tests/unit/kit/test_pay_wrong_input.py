@@ -115,7 +115,7 @@ def test_a_second_run_on_one_result_file_sends_nothing(kit: Kit, gateway: FakeGa
     with results.open("a") as first:
         fcntl.flock(first, fcntl.LOCK_EX)
         done = kit.call("pay", "--file", str(path))
-    assert done.returncode == ExitCode.UNFIT_ENVIRONMENT
+    assert done.returncode == ExitCode.NO_ANSWER_YET
     assert f"another plm pay is writing {results}" in done.stderr
     assert not gateway.asked
     assert results.read_bytes() == b""

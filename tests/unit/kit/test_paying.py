@@ -95,10 +95,51 @@ async def test_bad_lines_and_refusals_stop_nothing(tmp_path: Path) -> None:
     tally, seen = await run(tmp_path / "r.csv", asked, FakePayer(answer))
     assert tally.now == {"settled": 7, "refused": 2, "unknown": 1, "bad_line": 1}
     assert not tally.is_clean
+    assert tally.has_refusals
     assert {result.line: result.code for result in seen if result.state == "refused"} == {
         3: "invalid_amount",
         5: "",
     }
+
+
+@pytest.mark.parametrize(
+    ("problem", "asked_max"),
+    [
+        (Problem("unauthenticated", "no such key", status=401), 4),
+        (Problem("unreachable", "refused"), 8),
+    ],
+)
+async def test_a_run_that_nobody_serves_ends_and_refuses_nothing(
+    tmp_path: Path, problem: Problem, asked_max: int
+) -> None:
+    """A key that was changed, or a gateway that is gone: of the payments it says nothing, and a later run asks."""
+
+    async def answer(order: Order, key: str) -> Payment:
+        if key == "k2":
+            return payment(order, key)
+        raise problem
+
+    payer = FakePayer(answer)
+    with pytest.raises(Problem) as ended:
+        await run(tmp_path / "r.csv", lines(1_000), payer)
+    assert ended.value is problem
+    assert len(payer.asked) <= 1 + asked_max
+    again = FakePayer()
+    tally, _ = await run(tmp_path / "r.csv", lines(1_000), again)
+    assert sorted(again.asked) == sorted(f"k{number}" for number in range(3, 1_002))
+    assert tally.is_clean
+
+
+async def test_a_gateway_that_comes_back_is_waited_for(tmp_path: Path) -> None:
+    async def answer(order: Order, key: str) -> Payment:
+        if int(key[1:]) % 4:
+            raise Problem("unreachable", "refused")
+        return payment(order, key)
+
+    tally, _ = await run(tmp_path / "r.csv", lines(100), FakePayer(answer))
+    assert tally.now == {"settled": 25, "unfinished": 75}
+    assert not tally.is_clean
+    assert not tally.has_refusals, "the same command may settle them"
 
 
 async def test_lines_that_share_a_key_go_in_the_order_of_the_file(tmp_path: Path) -> None:
