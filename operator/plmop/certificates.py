@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from plmop.actions import Issue, Manifest, Names
+from plmop.likeness import is_covered
 
 # A pod whose clock lags a little must accept a certificate made this moment.
 _BACKDATE = dt.timedelta(minutes=5)
@@ -198,6 +199,11 @@ def due(
     if why or leaf is None:
         return replace(wanted, why=why)
     return None if leaf.bundle == bundle else wanted
+
+
+def restored(wanted: Issue, present: Manifest | None) -> Issue | None:
+    """What is to be done when somebody took its labels or its owner away: key and certificate are fine."""
+    return None if is_covered(wanted.manifest, present) else wanted
 
 
 def issue(

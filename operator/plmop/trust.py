@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from plm.domain import ids
 
-from plmop import certificates
+from plmop import certificates, ownership
 from plmop.actions import MANAGED_BY, Issue, Manifest, Names
 from plmop.certificates import Authority, BadSecret, Leaf, Trust
 from plmop.cluster import Cluster
@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 CA_SECRET = "plm-ca"  # noqa: S105 - the name of a Secret
 TRUST_SECRET = "plm-trust"  # noqa: S105 - the name of a Secret
 _SINCE = "plm.dev/trusted-since"
+_SERVICE = "plm.dev/certificate-of"
+_TLS, _OPAQUE = "kubernetes.io/tls", "Opaque"
 _OWN = "operator"
 
 
@@ -52,6 +54,7 @@ class TrustKeeper:
         self._cluster = cluster
         self._mirror = mirror
         self._settings = settings
+        self._left_alone: set[str] = set()
         self._own: Leaf | None = None
         self._since_s = 0.0
         self.authority: Authority | None = None
@@ -117,6 +120,10 @@ class TrustKeeper:
         secret = self._mirror.get("Secret", TRUST_SECRET)
         if secret is None:
             return None
+        if not _is_ours(secret, _OPAQUE):
+            raise BadSecret(
+                f"Secret {TRUST_SECRET} is not the operator's own; delete what is in the way"
+            )
         try:
             since_s = float(secret["metadata"]["annotations"][_SINCE])
             bundle = certificates.data_of(secret)["ca.crt"].decode()
@@ -125,25 +132,33 @@ class TrustKeeper:
             return None  # somebody spoilt it: what plm-ca says is all that is left
 
     async def _store_trust(self, authority: Authority, trust: Trust) -> None:
-        manifest = _secret(TRUST_SECRET, "Opaque")
-        manifest["metadata"]["annotations"] = {_SINCE: repr(trust.since_s)}
+        manifest = _secret(TRUST_SECRET, _OPAQUE, {_SINCE: repr(trust.since_s)})
         manifest["data"] = certificates.encode({"ca.crt": authority.bundle})
         self._mirror.saw("Secret", await self._cluster.apply(manifest))
         log.info("Changed whom all trust", authorities=len(trust.authorities))
 
     async def _keep_service(self, service: str, authority: Authority) -> None:
         name = f"{service}-tls"
-        manifest = _secret(name, "kubernetes.io/tls")
-        leaf = self.read_leaf(self._mirror.get("Secret", name))
+        present = self._mirror.get("Secret", name)
+        if present is not None and not _is_ours(present, _TLS):
+            self._leave_alone(name)
+            return
+        self._left_alone.discard(name)
+        wanted = Issue(_secret(name, _TLS, {_SERVICE: service}), self.names(service), "")
         action = certificates.due(
-            leaf,
-            Issue(manifest, self.names(service), ""),
+            self.read_leaf(present),
+            wanted,
             authority.bundle,
             now_s=self._clock(),
             settled_at_s=self.settled_at_s,
-        )
+        ) or certificates.restored(wanted, present)
         if action is not None:
             await self.carry_out(action)
+
+    def _leave_alone(self, name: str) -> None:
+        if name not in self._left_alone:
+            self._left_alone.add(name)
+            log.warning("Left alone a Secret that the operator did not make", secret=name)
 
     def names(self, service: str) -> Names:
         """What a service's certificate is good for. The edge is also called from outside."""
@@ -188,15 +203,22 @@ class TrustKeeper:
         self._own = certificates.read_leaf({"metadata": {"name": _OWN}, "data": data}, authority)
 
 
-def _secret(name: str, kind: str) -> dict[str, Any]:
+def _secret(name: str, kind: str, annotations: Mapping[str, str]) -> dict[str, Any]:
     # Owned by nobody: were it the operator's Deployment, deleting that would take the certificates of all services
     # away, and the memory of whom they trust in the middle of a change of CA.
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "labels": dict(MANAGED_BY)},
+        "metadata": {"name": name, "labels": dict(MANAGED_BY), "annotations": dict(annotations)},
         "type": kind,
     }
+
+
+def _is_ours(found: Manifest, kind: str) -> bool:
+    """Whether the operator made a Secret. Either mark is enough: the other may have been taken away by hand."""
+    annotations = found["metadata"].get("annotations") or {}
+    is_annotated = not {_SINCE, _SERVICE}.isdisjoint(annotations)
+    return found.get("type") == kind and (ownership.is_marked(found) or is_annotated)
 
 
 def write_files(directory: Path, files: Mapping[str, bytes]) -> None:

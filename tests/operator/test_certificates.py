@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from plm.domain.ids import node_spiffe
 from plmop import certificates
-from plmop.actions import Issue, Names
+from plmop.actions import Issue, Manifest, Names
 from plmop.certificates import Authority, BadSecret, Leaf, Trust
 from support import leaves
 from support.leaves import new_authority
@@ -157,16 +157,19 @@ def test_an_expired_ca_is_trusted_no_more() -> None:
     assert found.authorities == frozenset()
 
 
-def test_other_authorities_alone_change_no_key(authority: Authority) -> None:
-    """When whom to trust is all that changed, key and certificate stay: nobody has to reconnect for that."""
+def test_other_authorities_or_labels_alone_change_no_key(authority: Authority) -> None:
+    """When that is all that changed, key and certificate stay: nobody has to reconnect for it."""
     leaf = read(issued(authority), authority)
-    wanted = Issue({"metadata": {"name": "x"}}, NAMES, "")
+    manifest: Manifest = {"metadata": {"name": "x", "labels": {"whose": "ours"}}}
+    wanted = Issue(manifest, NAMES, "")
 
     def due(bundle: str) -> Issue | None:
         return certificates.due(leaf, wanted, bundle, now_s=NOW_S, settled_at_s=0)
 
     assert due(authority.bundle) is None
     assert due(authority.bundle + "more") == wanted
+    assert certificates.restored(wanted, manifest) is None
+    assert certificates.restored(wanted, {"metadata": {"name": "x"}}) == wanted
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """The CA and what hangs on it, on a cluster kept in memory: services' certificates, our own, and a change of CA."""
 
+import copy
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -153,6 +155,60 @@ async def test_a_certificate_authority_slipped_into_a_secret_is_thrown_out(
     await troupe.trust.refresh()
     assert troupe.trust.authority is not None
     assert leaf(cluster, "ledger-tls", troupe).bundle == troupe.trust.authority.bundle
+
+
+def foreign(name: str, kind: str = "kubernetes.io/tls") -> dict[str, Any]:
+    data = {"tls.crt": "dGhlaXJz", "tls.key": "dGhlaXJz"}
+    return {"kind": "Secret", "metadata": {"name": name}, "type": kind, "data": data}
+
+
+@pytest.mark.parametrize("name", ["edge-tls", "ledger-tls"])
+async def test_a_secret_that_others_made_is_left_alone_and_the_rest_goes_on(
+    cluster: PaperCluster, tmp_path: Path, name: str
+) -> None:
+    """Somebody's own certificate for the edge, say. Once it is gone there is one of ours."""
+    theirs = cluster.put(foreign(name))
+    before = copy.deepcopy(theirs)
+    troupe = troupe_of(cluster, Clock(), tmp_path)
+    await troupe.start()
+    assert cluster.objects["Secret", name] == before
+    other = {"edge-tls": "ledger-tls", "ledger-tls": "edge-tls"}[name]
+    assert leaf(cluster, other, troupe).is_trusted
+    assert (tmp_path / "tls" / "..data" / "tls.crt").exists(), "the operator has its own"
+    del cluster.objects["Secret", name]
+    await troupe.look()
+    await troupe.trust.refresh()
+    assert leaf(cluster, name, troupe).is_trusted
+
+
+async def test_a_memory_of_trust_that_others_made_stops_all_issuing(
+    cluster: PaperCluster, tmp_path: Path
+) -> None:
+    """Nobody would know any more whom all trust. The nodes say what is in the way."""
+    theirs = cluster.put(foreign("plm-trust", "Opaque"))
+    before = copy.deepcopy(theirs)
+    troupe = troupe_of(cluster, Clock(), tmp_path)
+    await troupe.start()
+    assert cluster.objects["Secret", "plm-trust"] == before
+    assert cluster.writes == []
+    assert "plm-trust is not the operator's own" in troupe.trust.problem
+
+
+@pytest.mark.parametrize("lost", ["labels", "annotations"])
+async def test_a_service_s_secret_that_lost_one_mark_is_still_ours(
+    cluster: PaperCluster, tmp_path: Path, lost: str
+) -> None:
+    """The mark comes back; key and certificate stay."""
+    troupe = troupe_of(cluster, Clock(), tmp_path)
+    await troupe.start()
+    before = copy.deepcopy(cluster.objects["Secret", "ledger-tls"])
+    del cluster.objects["Secret", "ledger-tls"]["metadata"][lost]
+    cluster.put(cluster.objects["Secret", "ledger-tls"])
+    await troupe.look()
+    await troupe.trust.refresh()
+    found = cluster.objects["Secret", "ledger-tls"]
+    assert found["metadata"][lost] == before["metadata"][lost]
+    assert found["data"] == before["data"]
 
 
 def test_files_change_all_at_once_and_nobody_else_reads_them(tmp_path: Path) -> None:

@@ -139,16 +139,12 @@ def _certificate(observed: Observed, frame: Frame) -> Iterator[Action]:
     facts, present = observed.certificate, observed.secret
     if not facts.bundle:
         return
-    desired = manifests.secret(observed.owner)
-    wanted = Issue(desired, manifests.names(observed.owner, frame), "")
+    wanted = Issue(manifests.secret(observed.owner), manifests.names(observed.owner, frame), "")
     issue = certificates.due(
         facts.leaf, wanted, facts.bundle, now_s=observed.now_s, settled_at_s=facts.settled_at_s
-    )
+    ) or certificates.restored(wanted, present)
     if issue is not None:
         yield issue
-    elif present is None or not is_covered(desired, present):
-        # Somebody took its labels or its owner away; key and certificate are fine.
-        yield wanted
 
 
 def _deployment(desired: Manifest, present: Manifest | None) -> Iterator[Action]:
