@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 HOLD_MS_MAX = 10_000
+# Whoever arms it pays at once. What was left armed would stop a payment that has nothing to do with it.
+ARMED_S_MAX = 15.0
 
 
 class HoldPointState(StrEnum):
-    """idle → armed → reached → idle."""
+    """idle → armed → reached → idle, or from armed back to idle when nobody came."""
 
     IDLE = "idle"
     ARMED = "armed"
@@ -31,13 +33,17 @@ class HoldPoint:
         self.held = Held()
         self._hold_s = 0.0
         self._reached = asyncio.Event()
+        self._expiry: asyncio.TimerHandle | None = None
 
     def arm(self, hold_ms_max: int) -> None:
-        """The next payment that passes stops here, for at most this long."""
+        """The next payment that passes stops here, for at most this long; forgotten after ARMED_S_MAX."""
         self._hold_s = min(max(hold_ms_max, 1), HOLD_MS_MAX) / 1000
         self.held = Held()
         self.state = HoldPointState.ARMED
         self._reached.clear()
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._expiry = asyncio.get_running_loop().call_later(ARMED_S_MAX, self._expire)
 
     async def pass_by(self, payment_id: str, attempt: int) -> None:
         """Return at once unless armed."""
@@ -51,6 +57,10 @@ class HoldPoint:
         finally:
             if self.held is held:  # else it was armed again meanwhile, for another
                 self.state = HoldPointState.IDLE
+
+    def _expire(self) -> None:
+        if self.state is HoldPointState.ARMED:
+            self.state = HoldPointState.IDLE
 
     async def wait_reached(self, wait_ms: int) -> None:
         """Return when a payment stands here, or after the wait."""

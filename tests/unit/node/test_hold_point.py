@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from plm.node.hold_point import HOLD_MS_MAX, HoldPoint, HoldPointState
+from plm.node.hold_point import ARMED_S_MAX, HOLD_MS_MAX, HoldPoint, HoldPointState
 from support import virtual_time
 
 
@@ -91,3 +91,47 @@ def test_a_payment_that_dies_there_frees_it() -> None:
         return point.state
 
     assert virtual_time.run(story()) is HoldPointState.IDLE
+
+
+def test_left_armed_it_forgets_and_holds_nobody() -> None:
+    """Whoever armed it is gone: a payment that comes later has nothing to do with it."""
+
+    async def story() -> tuple[HoldPointState, int]:
+        point = HoldPoint()
+        point.arm(5000)
+        await asyncio.sleep(ARMED_S_MAX - 0.1)
+        assert point.state is HoldPointState.ARMED
+        await asyncio.sleep(0.2)
+        before_ms = virtual_time.now_ms()
+        await point.pass_by("p", 1)
+        return point.state, virtual_time.now_ms() - before_ms
+
+    assert virtual_time.run(story()) == (HoldPointState.IDLE, 0)
+
+
+def test_armed_again_it_is_armed_for_the_whole_time_again() -> None:
+    async def story() -> None:
+        point = HoldPoint()
+        point.arm(5000)
+        await asyncio.sleep(ARMED_S_MAX - 0.1)
+        point.arm(5000)
+        await asyncio.sleep(ARMED_S_MAX - 0.1)
+        assert point.state is HoldPointState.ARMED
+
+    virtual_time.run(story())
+
+
+def test_whom_it_holds_it_does_not_forget() -> None:
+    """Armed for the whole time, then reached: the hold's own time counts."""
+
+    async def story() -> None:
+        point = HoldPoint()
+        point.arm(5000)
+        await asyncio.sleep(ARMED_S_MAX - 0.1)
+        passing = asyncio.create_task(point.pass_by("p", 1))
+        await asyncio.sleep(4.9)
+        assert (point.state, point.held.payment_id) == ("reached", "p")
+        await passing
+        assert point.state is HoldPointState.IDLE
+
+    virtual_time.run(story())
