@@ -6,7 +6,8 @@ What is claimed is checked here, step by step; ports for the gateway and for the
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -19,7 +20,11 @@ EXPECTED_ROUTE = ("a", "b", "d")
 # The node lets go by itself after this, should the kill never come.
 _HOLD_MS_MAX = 5_000
 _POLL_MS = 2_000
+# Less than the time after which a node forgets that it was armed: 15 s.
 _REACHED_WITHIN_S = 10.0
+# The API has no disarming: the shortest hold takes an armed one's place.
+_HOLD_MS_MIN = 1
+_DISARMED_WITHIN_S = 2.0
 
 
 class Gateway(Protocol):
@@ -121,7 +126,6 @@ async def run_demo(
         )
     name = cheapest[1]
     victim = victim_of(name)
-    await gateway.arm_hold_point(name, hold_ms_max=_HOLD_MS_MAX)
     payment, marks = await _pay_and_kill(gateway, name, victim, clock)
     verdict = await gateway.verify()
     entries = await _entries_of(gateway, payment)
@@ -156,30 +160,52 @@ def _routes(answer: Json) -> list[tuple[str, ...]]:
 async def _pay_and_kill(
     gateway: Gateway, name: str, victim: Victim, clock: Callable[[], float]
 ) -> tuple[Payment, dict[str, float]]:
-    marks = {"start_s": clock()}
+    marks: dict[str, float] = {}
 
     def mark(event: str) -> None:
         marks[event] = 1000 * (clock() - marks["start_s"])
 
-    paying = asyncio.create_task(gateway.pay(ORDER, f"demo-{uuid.uuid4().hex}"))
-    try:
-        await _wait_until_reached(gateway, name, paying)
-        mark("reached")
-        await victim.kill()
-        mark("killed")
-        payment = await paying
-        mark("settled")
-    finally:
-        paying.cancel()
+    async with _armed(gateway, name, marks):
+        marks["start_s"] = clock()
+        paying = asyncio.create_task(gateway.pay(ORDER, f"demo-{uuid.uuid4().hex}"))
+        try:
+            await _wait_until_reached(gateway, name, paying)
+            mark("reached")
+            await victim.kill()
+            mark("killed")
+            payment = await paying
+            mark("settled")
+        finally:
+            paying.cancel()
     return payment, marks
 
 
+@asynccontextmanager
+async def _armed(gateway: Gateway, name: str, marks: Mapping[str, float]) -> AsyncIterator[None]:
+    """Whatever ends the demo, Ctrl-C too, no payment of somebody else's is to stop where ours did not come."""
+    try:
+        await gateway.arm_hold_point(name, hold_ms_max=_HOLD_MS_MAX)
+        yield
+    finally:
+        if "reached" not in marks:
+            # No more than an attempt: a node that cannot be told forgets by itself.
+            with suppress(KitError, TimeoutError):
+                async with asyncio.timeout(_DISARMED_WITHIN_S):
+                    await gateway.arm_hold_point(name, hold_ms_max=_HOLD_MS_MIN)
+
+
 async def _wait_until_reached(gateway: Gateway, name: str, paying: "asyncio.Task[Payment]") -> None:
-    async with asyncio.timeout(_REACHED_WITHIN_S):
-        while not paying.done():
-            state = await gateway.hold_point(name, wait_ms=_POLL_MS)
-            if state["state"] == "reached":
-                return
+    try:
+        async with asyncio.timeout(_REACHED_WITHIN_S):
+            while not paying.done():
+                state = await gateway.hold_point(name, wait_ms=_POLL_MS)
+                if state["state"] == "reached":
+                    return
+    except TimeoutError:
+        raise KitError(
+            f"the payment did not come to {arrow([name])} within {_REACHED_WITHIN_S:.0f} s, and nobody was killed",
+            "plm status, then plm demo again",
+        ) from None
     payment = await paying
     raise KitError(
         f"the payment never came to {arrow([name])}: it went over {arrow(payment.route)}",

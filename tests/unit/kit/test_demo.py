@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from plmkit.console import KitError
 from plmkit.demo import run_demo
 from plmkit.receipts import Order, Payment, Verdict
+from support import virtual_time
 
 
 def attempt(number: int, state: str, *route: str) -> dict[str, Any]:
@@ -47,6 +49,9 @@ class FakeMesh:
         ]
     )
     avoids_victim: bool = False
+    is_stuck: bool = False  # the payment gets nowhere
+    deaf: bool = False  # to the disarming
+    is_immortal: bool = False
     chain_ok: bool = True
     how: str = "a fake kill"
     log: list[str] = field(default_factory=list)
@@ -57,15 +62,21 @@ class FakeMesh:
         return {"routes": [{"nodes": route} for route in self.routes_found]}
 
     async def arm_hold_point(self, node: str, *, hold_ms_max: int) -> Mapping[str, Any]:
-        self.log.append(f"armed {node}")
+        if hold_ms_max == 1 and self.deaf:
+            await asyncio.Event().wait()
+        self.log.append(f"armed {node}" if hold_ms_max > 1 else f"disarmed {node}")
         return {"state": "armed"}
 
     async def hold_point(self, node: str, *, wait_ms: int) -> Mapping[str, Any]:
-        await asyncio.sleep(0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0 if self.avoids_victim else wait_ms / 1000):
+                await self.reached.wait()
         return {"state": "reached" if self.reached.is_set() else "armed"}
 
     async def pay(self, order: Order, key: str) -> Payment:
         self.log.append("paying")
+        if self.is_stuck:
+            await asyncio.Event().wait()
         if not self.avoids_victim:
             self.reached.set()
             await self.killed.wait()
@@ -106,6 +117,8 @@ class FakeMesh:
 
     async def kill(self) -> None:
         assert self.reached.is_set(), "killed before the payment was held"
+        if self.is_immortal:
+            raise KitError("ctr failed", "plm status")
         self.log.append("killed")
         self.killed.set()
 
@@ -158,7 +171,42 @@ async def test_a_payment_that_went_elsewhere_kills_nobody() -> None:
     mesh = FakeMesh(avoids_victim=True)
     with pytest.raises(KitError, match="never came to B"):
         await demo(mesh)
-    assert "killed" not in mesh.log
+    assert mesh.log == ["armed b", "paying", "disarmed b"]
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_payment_that_gets_nowhere_ends_the_demo_with_a_sentence(*, deaf: bool) -> None:
+    """And what was armed is disarmed, or at least no more than tried for a moment."""
+    mesh = FakeMesh(is_stuck=True, deaf=deaf)
+
+    async def story() -> int:
+        with pytest.raises(KitError, match="did not come to B within 10 s") as told:
+            await demo(mesh)
+        assert "plm status" in told.value.cure
+        return virtual_time.now_ms()
+
+    assert virtual_time.run(story()) == (12_000 if deaf else 10_000)
+    assert mesh.log == ["armed b", "paying", *(["disarmed b"] * (not deaf))]
+
+
+async def test_an_interrupted_demo_leaves_nothing_armed() -> None:
+    """The next payment over B is somebody else's."""
+    mesh = FakeMesh(is_stuck=True)
+    running = asyncio.create_task(demo(mesh))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert mesh.log == ["armed b", "paying"]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert mesh.log[-1] == "disarmed b"
+
+
+async def test_a_kill_that_fails_is_told_and_what_was_reached_is_not_armed_again() -> None:
+    mesh = FakeMesh(is_immortal=True)
+    with pytest.raises(KitError, match="ctr failed"):
+        await demo(mesh)
+    assert mesh.log == ["armed b", "paying"]
 
 
 @pytest.mark.parametrize(
