@@ -117,12 +117,19 @@ async def test_an_old_channel_is_closed_when_its_last_call_has_ended(
     async with calling(gateway_tls, node) as (channels, peers):
         node.node.answer = long
         old = channels.channel(node.target, "node-b")
+        close, is_closing = old.close, asyncio.Event()
+
+        async def seen(grace_s: float | None) -> None:
+            is_closing.set()
+            await close(grace_s)
+
+        monkeypatch.setattr(old, "close", seen)
         under_way = asyncio.create_task(peers.forward("b", TASK, 5))
         await until(lambda: bool(node.node.callers), 5, "the call has arrived")
         gateway_tls.issue(authority, GATEWAY_NAMES)
         node.node.answer = confirmed
         await peers.forward("b", TASK, 5)
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(is_closing.wait(), 5)
         may_answer.set()
         assert (await under_way).hold_ids == ("h",)
         await until(lambda: old.get_state() is CLOSED, 5, "the old channel is closed")

@@ -1,6 +1,7 @@
 """The server around a service: health as it is told, an end that lets calls finish, and every call measured."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -33,6 +34,11 @@ async def connected(node: Listening, tls: Mounted) -> AsyncIterator[tuple[PeerCl
         yield PeerClient(channels, lambda _: node.target), health
     finally:
         await channels.close()
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def state(health: Any) -> int:
@@ -83,10 +89,11 @@ async def test_a_drain_lets_what_runs_come_to_its_end_and_takes_nothing_new(
         under_way = asyncio.create_task(peers.forward("b", TASK, 5))
         await until(lambda: bool(node.node.callers), 5, "the call has arrived")
         draining = asyncio.create_task(node.grpc.drain(5))
-        await asyncio.sleep(0.05)
+        await until(lambda: not is_open(node.grpc.port), 5, "the port is closed")
         with pytest.raises(Unavailable) as caught:
             await peers.forward("b", TASK, 0.5)
         assert caught.value.code in {Code.NODE_UNREACHABLE, Code.DEADLINE_EXCEEDED}
+        assert len(node.node.callers) == 1, "nothing new was taken"
         may_answer.set()
         assert (await under_way).hold_ids == ("h",)
         await draining
