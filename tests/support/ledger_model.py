@@ -218,12 +218,15 @@ class LedgerModel:
             return codes
         hops = attempt.order.hops if attempt.order else ()
         if order.hop >= len(hops):
-            return {Code.INVALID_REQUEST}
+            return codes | {Code.INVALID_REQUEST}
         planned = hops[order.hop]
         codes |= broken((planned.from_node != order.owner, Code.NOT_OWNER))
         if codes or order.hop in attempt.holds:
             return codes or None
-        account = f"link/{planned.from_node}/{planned.to_node}"
+        key = (planned.from_node, planned.to_node)
+        if key in self.off or self.policies[key] != planned.policy:
+            return {Code.POLICY_CHANGED}
+        account = "link/{}/{}".format(*key)
         if account in self.closed:
             return {Code.ACCOUNT_CLOSED}
         if self.available(account) < planned.amount:

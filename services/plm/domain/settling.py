@@ -9,10 +9,9 @@ from plm.domain import ids
 from plm.domain.books import Books, check_amount, check_room
 from plm.domain.chain import EntryDraft, EntryKind
 from plm.domain.errors import Code, Conflict, Refused
-from plm.domain.fees import hop_amounts, link_fee
 from plm.domain.money import scale_of
+from plm.domain.opening import check_policy, check_route
 from plm.domain.orders import (
-    HOPS_MAX,
     TIMEOUT_MS_MAX,
     AttemptOrder,
     CloseOrder,
@@ -70,7 +69,7 @@ def begin_attempt(books: Books, order: AttemptOrder, now_ms: int) -> Attempt:
             raise Conflict(Code.KEY_REUSED, f"attempt {order.number} has another route")
         return known
     _check_next(books, payment, order)
-    _check_route(books, payment.order, order.hops)
+    check_route(books, payment.order, order.hops)
     attempt = Attempt(
         order.payment_id,
         order.number,
@@ -87,6 +86,8 @@ def hold(books: Books, order: HoldOrder, now_ms: int) -> Attempt:
     """Set aside the money of one hop; only the debited side may ask. Taking it twice is taking it once."""
     payment_id, number, hop = order.payment_id, order.number, order.hop
     attempt = _attempt(books, payment_id, number)
+    # First: what was closed before it was opened has no hops, and who asks is not to blame for that.
+    _check_open(attempt, now_ms)
     if not 0 <= hop < len(attempt.hops):
         raise Refused(Code.INVALID_REQUEST, f"attempt {number} has no hop {hop}")
     planned = attempt.hops[hop]
@@ -94,9 +95,9 @@ def hold(books: Books, order: HoldOrder, now_ms: int) -> Attempt:
         raise Refused(
             Code.NOT_OWNER, f"hop {hop} debits {planned.from_node}, not {order.owner or 'you'}"
         )
-    _check_open(attempt, now_ms)
     if any(taken.hop == hop for taken in attempt.holds):
-        return attempt
+        return attempt  # before anything that may have changed since it was taken
+    check_policy(books, planned)
     debit_id = ids.link_account(planned.from_node, planned.to_node)
     debit = books.account(debit_id)
     if debit.available < planned.amount:
@@ -231,37 +232,6 @@ def _check_next(books: Books, payment: Payment, order: AttemptOrder) -> None:
     _check_number(books, order.payment_id, order.number)
     if not 0 < order.timeout_ms <= TIMEOUT_MS_MAX:
         raise Refused(Code.INVALID_REQUEST, f"timeout_ms is 1 to {TIMEOUT_MS_MAX}")
-
-
-def _check_route(books: Books, order: PaymentOrder, hops: tuple[Hop, ...]) -> None:
-    if not 0 < len(hops) <= HOPS_MAX:
-        raise Refused(Code.INVALID_REQUEST, f"a route has 1 to {HOPS_MAX} hops")
-    stops = [hops[0].from_node, *(hop.to_node for hop in hops)]
-    starts = [hop.from_node for hop in hops]
-    if starts != stops[:-1] or stops[0] != order.from_node or stops[-1] != order.to_node:
-        raise Refused(Code.INVALID_REQUEST, "the hops do not lead from sender to receiver")
-    if len(set(stops)) != len(stops):
-        raise Refused(Code.INVALID_REQUEST, "a route visits no node twice")
-    fees = []
-    for hop in hops:
-        link = books.links.get((hop.from_node, hop.to_node))
-        usable = link is not None and link.enabled and _can_take(books, hop)
-        if link is None or not usable or link.policy != hop.policy:
-            raise Conflict(
-                Code.POLICY_CHANGED, f"link {hop.from_node}-{hop.to_node} is not as quoted any more"
-            )
-        fees.append(link_fee(hop.policy.base_fee, hop.policy.fee_rate_ppm, order.amount))
-    if [hop.amount for hop in hops] != hop_amounts(order.amount, fees):
-        raise Refused(Code.INVALID_AMOUNT, "the hops' amounts are not amount and fees")
-    for hop in hops:
-        check_amount(hop.amount)
-
-
-def _can_take(books: Books, hop: Hop) -> bool:
-    """Whether the far end is in the mesh and its account open: a hop that cannot be posted is not worth a hold."""
-    node = books.nodes.get(hop.to_node)
-    credit = books.accounts.get(ids.link_account(hop.to_node, hop.from_node))
-    return node is not None and node.enabled and credit is not None and not credit.closed
 
 
 def _end_holds(

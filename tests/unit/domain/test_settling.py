@@ -6,7 +6,7 @@ import pytest
 from plm.domain import deciding, relay
 from plm.domain.books import Books, Changes
 from plm.domain.deciding import Answer, Command
-from plm.domain.errors import Code, PlmError
+from plm.domain.errors import Code, Conflict, PlmError
 from plm.domain.mesh import LinkPolicy
 from plm.domain.money import MINOR_UNITS_MAX
 from plm.domain.orders import (
@@ -14,6 +14,7 @@ from plm.domain.orders import (
     DisableOrder,
     HoldOrder,
     Hop,
+    LinkOrder,
     PostOrder,
     RefuseOrder,
     TransferOrder,
@@ -144,9 +145,33 @@ def test_an_attempt_closed_before_it_was_opened_stays_closed() -> None:
     books = founded()
     ask(books, demo_mesh.payment_order("p"), CloseOrder("p", 1, "never came"))
     assert refused(books, OFFER) is Code.ATTEMPT_CLOSED
-    assert refused(books, demo_mesh.hold_order("p", 1, 0)) is Code.INVALID_REQUEST
+    assert refused(books, demo_mesh.hold_order("p", 1, 0)) is Code.ATTEMPT_CLOSED
     assert refused(books, PostOrder("p", 1, (), "a")) is Code.ATTEMPT_CLOSED
     ask(books, demo_mesh.attempt_order("p", 2, "acd"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        LinkOrder("b", "d", LinkPolicy(99), 10_000, demo_mesh.registration("b", 2)),
+        LinkOrder("b", "d", LinkPolicy(100, 1), 10_000, demo_mesh.registration("b", 2)),
+        replace(demo_mesh.node_order("b", 2), links_to=()),
+        DisableOrder("b"),
+    ],
+)
+def test_a_link_is_held_as_it_was_quoted_or_not_at_all(change: Command) -> None:
+    """Its owner need not pass money on for a fee that it no longer offers; what it has promised stands."""
+    books = founded()
+    ask(books, *demo_mesh.whole_payment("early")[:4], *demo_mesh.whole_payment("late")[:3], change)
+    with pytest.raises(Conflict, match="link b-d") as caught:
+        ask(books, demo_mesh.hold_order("late", 1, 1))
+    assert caught.value.code is Code.POLICY_CHANGED
+    assert relay.named_links(OFFER.hops, caught.value.detail) == (("b", "d"),)
+    again = ask(books, demo_mesh.hold_order("early", 1, 1))
+    assert again == books.attempts["early", 1]
+    settled = ask(books, demo_mesh.post_order("early"))
+    assert isinstance(settled, Attempt)
+    assert settled.state is AttemptState.POSTED
 
 
 def test_only_the_node_that_pays_holds_and_only_the_first_node_posts() -> None:

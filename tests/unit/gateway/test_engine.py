@@ -138,6 +138,21 @@ def test_a_fee_that_changed_under_the_quote_is_quoted_anew() -> None:
     assert payment.attempts[0].hops[0].amount == 1250
 
 
+def test_a_fee_that_rises_under_way_is_not_earned_and_costs_a_detour() -> None:
+    """B's link was quoted for less: A has its hold already, and B takes none."""
+    mesh = PaperMesh()
+    raised = LinkOrder("b", "d", LinkPolicy(250), demo_mesh.VOLUME, Registration("uid-b", 2))
+
+    async def pass_by(node_id: str) -> None:
+        if node_id == "a" and mesh.ledger.books.links["b", "d"].policy != raised.policy:
+            mesh.ledger.decide(raised)
+
+    mesh.pass_by = pass_by
+    payment = run(pay_over(mesh))
+    assert states(payment) == [("abd", AttemptState.CLOSED), ("acd", AttemptState.POSTED)]
+    assert mesh.ledger.account("link/d/b").posted == 0
+
+
 def test_a_link_that_the_ledger_does_not_take_as_it_stands_is_left_out() -> None:
     """Its far account is closed, which no snapshot shows: quoted anew it would be the same route for ever."""
 
