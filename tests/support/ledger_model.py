@@ -224,13 +224,14 @@ class LedgerModel:
         if codes or order.hop in attempt.holds:
             return codes or None
         key = (planned.from_node, planned.to_node)
-        if key in self.off or self.policies[key] != planned.policy:
-            return {Code.POLICY_CHANGED}
         account = "link/{}/{}".format(*key)
-        if account in self.closed:
-            return {Code.ACCOUNT_CLOSED}
-        if self.available(account) < planned.amount:
-            return {Code.INSUFFICIENT_FUNDS}
+        codes = broken(
+            (key in self.off or self.policies[key] != planned.policy, Code.POLICY_CHANGED),
+            (account in self.closed, Code.ACCOUNT_CLOSED),
+            (self.available(account) < planned.amount, Code.INSUFFICIENT_FUNDS),
+        )
+        if codes:
+            return codes
         self.held[account] = self.held.get(account, 0) + planned.amount
         attempt.holds[order.hop] = "pending"
         return None
