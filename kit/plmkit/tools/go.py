@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import threading
 import time
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from plmkit import groups
 from plmkit.console import ExitCode, KitError
 from plmkit.tools.recipes import Extra, Family
 
@@ -18,6 +18,12 @@ VERSION_MIN = (1, 26)
 _WATCH_EVERY_S = 0.5
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 _LOG_LINES = 15
+_ANSWER_WITHIN_S = 60.0
+# Some hundred megabytes for the largest family. What has come stays: the next try goes on from there.
+_FETCHED_WITHIN_S = 1800.0
+# The largest takes a quarter of an hour on two cores.
+_BUILT_WITHIN_S = 3 * 3600.0
+_AGAIN = "plm tools (again: what is there already is kept)"
 
 # Told after each look: packages compiled so far, packages there are in all (those in the compiler's cache are
 # not compiled again), seconds so far.
@@ -40,11 +46,25 @@ def find_version() -> str:
     cure = f"install Go {wanted} or newer and put it on PATH: https://go.dev/dl"
     if binary is None:
         raise KitError("Go is missing", cure, ExitCode.UNFIT_ENVIRONMENT)
-    done = subprocess.run([binary, "env", "GOVERSION"], capture_output=True, text=True, check=False)
-    version = done.stdout.strip()
+    version = ask_version(binary)
     if parse_version(version) < VERSION_MIN:
         raise KitError(f"Go is {version or 'broken'}", cure, ExitCode.UNFIT_ENVIRONMENT)
     return version
+
+
+def ask_version(binary: str = "go") -> str:
+    """What this compiler says; an empty string where it says nothing, or is none."""
+    try:
+        done = subprocess.run(
+            [binary, "env", "GOVERSION"],
+            capture_output=True,
+            text=True,
+            timeout=_ANSWER_WITHIN_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()
 
 
 def parse_version(text: str) -> tuple[int, int]:
@@ -89,17 +109,10 @@ def build(
 
 def _count_packages(arguments: list[str], folder: Path) -> int:
     """How many packages these programs are made of. Fetches their modules where they are missing."""
-    done = subprocess.run(
-        ["go", "list", "-deps", *arguments],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = _go(["list", "-deps", *arguments], folder)
     if done.returncode != 0:
         lines = "\n".join(done.stderr.strip().splitlines()[-_LOG_LINES:])
-        raise KitError(f"the modules of {folder.name} cannot be had: {lines}", "plm tools (again)")
+        raise KitError(f"the modules of {folder.name} cannot be had: {lines}", _AGAIN)
     return len(done.stdout.splitlines())
 
 
@@ -120,40 +133,41 @@ def _added(before: Built, built: Built) -> Built:
 
 def copy_extra(extra: Extra, folder: Path, into: Path) -> None:
     """Copy a file of a module that the family's go.mod pins."""
-    done = subprocess.run(
-        ["go", "list", "-m", "-json", extra.module],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = _go(["list", "-m", "-json", extra.module], folder)
+    if done.returncode != 0:
+        raise KitError(f"module {extra.module} cannot be had: {done.stderr.strip()}", _AGAIN)
     source = Path(json.loads(done.stdout)["Dir"]) / extra.path
     target = into / source.name
     target.write_bytes(source.read_bytes())
     target.chmod(0o755)
 
 
+def _go(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return groups.run(
+        ["go", *arguments],
+        timeout_s=_FETCHED_WITHIN_S,
+        cure=_AGAIN,
+        env=environment(),
+        cwd=folder,
+    )
+
+
 def _run(command: list[str], folder: Path, progress: Callable[[int, float], None]) -> Built:
     started = time.monotonic()
     lines: list[str] = []
     peak = 0
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with groups.running(command, cwd=folder, env=environment(), stderr=subprocess.PIPE) as process:
         reader = threading.Thread(target=_collect, args=(process, lines), daemon=True)
         reader.start()
         try:
             while (code := _wait(process)) is None:
                 peak = max(peak, _session_mib(process.pid))
-                progress(_compiled(lines), time.monotonic() - started)
+                seconds = time.monotonic() - started
+                groups.check_time(command, seconds, timeout_s=_BUILT_WITHIN_S, cure=_AGAIN)
+                progress(_compiled(lines), seconds)
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            # Now, since the reader ends with it.
+            groups.end(process)
             raise
         finally:
             reader.join()
