@@ -1,5 +1,7 @@
 """`plm tools`: build what is missing into the cache, and show what each took."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -71,17 +73,20 @@ class Progress:
         self._status: Any = None
         self._title = ""
 
-    def begin(self, what: str, number: int, total: int, last_s: float | None) -> None:
-        """A build begins."""
+    @contextmanager
+    def building(self, what: str, number: int, total: int, last_s: float | None) -> Iterator[None]:
+        """While a build goes on. However it ends, the terminal gets its cursor back."""
         last = f", took {last_s:.0f} s last time" if last_s else ""
         self._title = f"building {what} ({number} of {total}{last})"
         if not is_interactive():
             say(self._title)
+            yield
             return
         from rich.console import Console
 
-        self._status = Console(stderr=True).status(self._title)
-        self._status.start()
+        with Console(stderr=True).status(self._title) as self._status:
+            yield
+        self._status = None
 
     def progress(self, compiled: int, packages: int, seconds: float) -> None:
         """It goes on. What the compiler still knows from last time is not compiled again."""
@@ -89,13 +94,6 @@ class Progress:
             return
         doing = f"compiled {compiled} of at most {packages} packages, {seconds:.0f} s"
         self._status.update(f"{self._title}: {doing if packages else 'fetching modules'}")
-
-    def end(self, what: str, seconds: float) -> None:
-        """It is done."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
-        say(f"built {what} in {seconds:.0f} s")
 
     def say(self, text: str) -> None:
         """One line."""

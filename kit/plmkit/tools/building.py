@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -41,11 +42,12 @@ class Report:
 
 
 class Display(Protocol):
-    """Where progress is shown."""
+    """Where progress is shown: that of a build, while it goes on."""
 
-    def begin(self, what: str, number: int, total: int, last_s: float | None) -> None: ...
+    def building(
+        self, what: str, number: int, total: int, last_s: float | None
+    ) -> AbstractContextManager[None]: ...
     def progress(self, compiled: int, packages: int, seconds: float) -> None: ...
-    def end(self, what: str, seconds: float) -> None: ...
     def say(self, text: str) -> None: ...
 
 
@@ -87,8 +89,9 @@ def ensure(
         works = plan(places, go.find_version(), found, families)
         due = [work for work in works if work.is_due]
         for number, work in enumerate(due, start=1):
-            display.begin(work.family.name, number, len(due), _last_seconds(work.folder))
-            build(work, display)
+            with display.building(work.family.name, number, len(due), _last_seconds(work.folder)):
+                seconds = build(work, display.progress)
+            display.say(f"built {work.family.name} in {seconds:.0f} s")
         report.rows[:0] = [_row(work, is_new=work in due) for work in works]
         built = [path for work in works for path in work.folder.iterdir() if path.name != _RECORD]
         link(places, built, found, is_all=not only)
@@ -150,8 +153,11 @@ def _substitutes(
     return used
 
 
-def build(work: Work, display: Display) -> None:
-    """Build it and publish it whole. Raises KitError with the compiler's last words; then nothing has changed."""
+def build(work: Work, progress: go.Progress) -> float:
+    """Build it and publish it whole; the seconds that took.
+
+    Raises KitError with the compiler's last words; then nothing has changed.
+    """
     if not work.source.is_dir():
         raise KitError(f"{work.source} is missing", "run plm from its checkout")
     shelf = work.folder.parent
@@ -159,7 +165,7 @@ def build(work: Work, display: Display) -> None:
     _clear(shelf.glob(f"{_UNFINISHED}*"))
     into = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=shelf))
     try:
-        built = go.build(work.family, work.names, work.source, into, display.progress)
+        built = go.build(work.family, work.names, work.source, into, progress)
         if work.family.name == LANGUAGE_EXEC.family:
             go.copy_extra(LANGUAGE_EXEC, work.source.with_name(LANGUAGE_EXEC.pinned_by), into)
         (into / _RECORD).write_text(json.dumps(asdict(built)))
@@ -169,7 +175,7 @@ def build(work: Work, display: Display) -> None:
         into.rename(work.folder)
     finally:
         shutil.rmtree(into, ignore_errors=True)
-    display.end(work.family.name, built.seconds)
+    return built.seconds
 
 
 def _clear(folders: Iterable[Path]) -> None:

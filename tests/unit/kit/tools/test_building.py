@@ -1,12 +1,12 @@
 """What is built, when, and that a build is there whole or not at all."""
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from plmkit.console import ExitCode, KitError
 from plmkit.state import Places
+from plmkit.tools import go
 from plmkit.tools.building import Work, build, choose, plan
 from plmkit.tools.recipes import FAMILIES, LANGUAGE_EXEC, Family, Program
 from support.programs import GO, put
@@ -15,23 +15,11 @@ FAMILY = Family("pair", (Program("one", "example.com/cmd/one"), Program("two", "
 CHECKOUT = Path(__file__).parents[4]
 
 
-@dataclass
-class Notes:
-    """A display that keeps what it was told."""
+class Notes(list[tuple[int, int]]):
+    """Keeps the progress that it was told."""
 
-    seen: list[object] = field(default_factory=list)
-
-    def begin(self, what: str, number: int, total: int, last_s: float | None) -> None:
-        self.seen.append((what, number, total, last_s))
-
-    def progress(self, compiled: int, packages: int, seconds: float) -> None:
-        self.seen.append((compiled, packages))
-
-    def end(self, what: str, seconds: float) -> None:
-        self.seen.append(what)
-
-    def say(self, text: str) -> None:
-        self.seen.append(text)
+    def __call__(self, compiled: int, packages: int, _seconds: float) -> None:
+        self.append((compiled, packages))
 
 
 @pytest.fixture
@@ -121,6 +109,20 @@ def test_modules_that_cannot_be_had_are_said_before_anything_is_compiled(
         build(work, Notes())
 
 
+@pytest.mark.parametrize(
+    ("limit", "step"), [("_FETCHED_WITHIN_S", "list"), ("_BUILT_WITHIN_S", "build")]
+)
+def test_a_step_that_stands_still_is_given_up(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, step: str
+) -> None:
+    """A stalled download has no end of its own."""
+    monkeypatch.setattr(go, limit, 0.1)
+    put(tmp_path / "programs", "go", GO.replace(f"{step})", f"{step}) exec sleep 60;"))
+    with pytest.raises(KitError, match=f"go {step} has not ended within"):
+        build(work, Notes())
+    assert list(work.folder.parent.iterdir()) == []
+
+
 def test_progress_counts_compiled_packages_and_not_the_compiler_s_talk(
     work: Work, tmp_path: Path
 ) -> None:
@@ -128,9 +130,9 @@ def test_progress_counts_compiled_packages_and_not_the_compiler_s_talk(
     put(tmp_path / "programs", "go", talking)
     notes = Notes()
     build(work, notes)
-    assert (0, 0) in notes.seen  # while the modules are fetched
-    assert (1, 1) in notes.seen  # the first program is being compiled
-    assert (3, 1) in notes.seen  # the second one; the fake compiles more than it lists
+    assert (0, 0) in notes  # while the modules are fetched
+    assert (1, 1) in notes  # the first program is being compiled
+    assert (3, 1) in notes  # the second one; the fake compiles more than it lists
 
 
 def test_the_language_host_comes_with_the_script_that_starts_programs(

@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import select
 import shutil
 import signal
 import subprocess
@@ -100,6 +102,60 @@ def test_who_ends_plm_ends_the_compiler_and_leaves_no_half_build(
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
     assert list((tmp_path / "cache" / "tools").glob("*/*")) == []
+
+
+def test_whoever_kills_plm_has_the_kernel_end_the_compiler(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Nobody is left to do it; the next `plm tools` would build beside it."""
+    started = tmp_path / "compiler.pid"
+    put(
+        tmp_path / "programs",
+        "go",
+        GO.replace("build)", f"build) echo $$ > {started}; exec sleep 60"),
+    )
+    with subprocess.Popen(command(), env=environment, stderr=subprocess.PIPE) as process:
+        wait_until(
+            lambda: process.poll() is not None or _has_text(started), 20, "the compiler runs"
+        )
+        process.kill()
+        process.communicate(timeout=20)
+    wait_until(lambda: not _runs(int(started.read_text())), 20, "the compiler has ended")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("end", ["failed", "interrupted"])
+def test_a_terminal_gets_its_cursor_back_however_a_build_ends(
+    environment: dict[str, str], tmp_path: Path, end: str
+) -> None:
+    started = tmp_path / "started"
+    script = f"touch {started}; exit 1" if end == "failed" else f"touch {started}; exec sleep 60"
+    put(tmp_path / "programs", "go", GO.replace("build)", f"build) {script}"))
+    terminal, ours = pty.openpty()
+    with subprocess.Popen(
+        command("etcd"), env={**environment, "TERM": "xterm"}, stderr=ours
+    ) as process:
+        os.close(ours)
+        wait_until(lambda: started.exists() or process.poll() is not None, 20, "it builds")
+        if end == "interrupted":
+            process.send_signal(signal.SIGINT)
+        seen = b""
+        while select.select([terminal], [], [], 20)[0]:
+            try:
+                seen += os.read(terminal, 65_536)
+            except OSError:  # the other end is closed
+                break
+    os.close(terminal)
+    assert b"building etcd (1 of 1)" in seen
+    assert b"\x1b[?25l" in seen, "it was never taken"
+    assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")
 
 
 def _has_text(path: Path) -> bool:
