@@ -1,6 +1,7 @@
 """`plm logs`: what a service or a node of the mesh says."""
 
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,8 @@ Examples:
 
   plm logs ledger -o json
 """
+
+_PREFIXED = re.compile(r"\[pod/(?P<pod>[^/\]]+)/(?P<container>[^/\]]+)\] (?P<said>.*)", re.DOTALL)
 
 
 def register(app: typer.Typer) -> None:
@@ -98,10 +101,11 @@ def _pod_of_job(kubectl: "Kubectl", jobs: Sequence[str]) -> str:
 
 def _emit_objects(command: Sequence[str]) -> int:
     """One JSON object a line, as the lines come: a stream has no end to wait for. Returns kubectl's exit code."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # As bytes: a container may say any, and a carriage return ends no line of kubectl's.
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             for line in process.stdout or ():
-                emit(json.dumps(parsed(line)))
+                emit(json.dumps(parsed(line.decode(errors="replace"))))
         except BaseException:
             process.kill()
             raise
@@ -110,19 +114,24 @@ def _emit_objects(command: Sequence[str]) -> int:
 
 def parsed(line: str) -> dict[str, str]:
     """What kubectl says with --prefix, in parts: `[pod/NAME/CONTAINER] what the container said`."""
-    source, _, said = line.rstrip("\n").partition("] ")
-    _, pod, container = source.lstrip("[").split("/")
-    return {"pod": pod, "container": container, "line": said}
+    line = line.rstrip("\n")
+    found = _PREFIXED.match(line)
+    if found is None:
+        # kubectl's own words, or the end of a line that was cut in two.
+        return {"pod": "", "container": "", "line": line}
+    return {"pod": found["pod"], "container": found["container"], "line": found["said"]}
 
 
 def resolve(name: str, owned: set[str]) -> str:
     """The workload that a person means: a service, store or job by its name, else a mesh node. Raises KitError."""
     folded = name.lower()
-    for candidate in (folded, f"node-{folded}"):
+    # The operator's Deployment bears plm's name, as operators of several makers may stand in one list.
+    for candidate in (folded, f"plm-{folded}", f"node-{folded}"):
         for kind in ("deployment", "statefulset", "job"):
             if f"{kind}/{candidate}" in owned:
                 return f"{kind}/{candidate}"
-    known = ", ".join(sorted(item.partition("/")[2].removeprefix("node-") for item in owned))
+    names = (item.partition("/")[2] for item in owned)
+    known = ", ".join(sorted(name.removeprefix("plm-").removeprefix("node-") for name in names))
     raise KitError(
         f"there is no service or node {name!r}; there are: {known or 'none'}",
         "plm status",

@@ -20,7 +20,9 @@ case "$*" in
   {"kind": "Job", "metadata": {"name": "migrate-2", "labels": {"app.kubernetes.io/name": "migrate"}}},
   {"kind": "Deployment", "metadata": {"name": "gateway"}},
   {"kind": "StatefulSet", "metadata": {"name": "pg"}},
+  {"kind": "Deployment", "metadata": {"name": "plm-operator"}},
   {"kind": "Deployment", "metadata": {"name": "node-b"}}]}' ;;
+*--tail=9*) printf '[pod/a-1/app] caf\\351 10 %%\\r20 %%\\nno prefix: [pod/x] at all\\n[pod/a-1/app] \\n\\n' ;;
 *) echo "$*" > "$PLM_STATE_DIR/asked"
    echo '[pod/gateway-1/gateway] {"message": "Closed an attempt"}'
    echo '[pod/gateway-2/gateway] a line] with / and ['
@@ -58,7 +60,13 @@ def plm_logs(environment: Mapping[str, str]) -> Plm:
 
 @pytest.mark.parametrize(
     ("name", "target"),
-    [("gateway", "deployment/gateway"), ("pg", "statefulset/pg"), ("B", "deployment/node-b")],
+    [
+        ("gateway", "deployment/gateway"),
+        ("pg", "statefulset/pg"),
+        ("B", "deployment/node-b"),
+        ("operator", "deployment/plm-operator"),
+        ("plm-operator", "deployment/plm-operator"),
+    ],
 )
 def test_a_name_is_a_service_a_store_or_a_node(
     plm_logs: Plm, tmp_path: Path, name: str, target: str
@@ -98,7 +106,7 @@ def test_a_job_whose_pods_are_gone_says_so_and_how_to_see_it_again(
 def test_an_unknown_name_is_wrong_usage_and_the_known_ones_are_told(plm_logs: Plm) -> None:
     done = plm_logs("gatevay")
     assert done.returncode == 2
-    assert "there are: b, gateway, migrate, pg" in done.stderr
+    assert "there are: b, gateway, migrate, operator, pg" in done.stderr
 
 
 def test_json_is_an_object_for_each_line(plm_logs: Plm) -> None:
@@ -111,6 +119,19 @@ def test_json_is_an_object_for_each_line(plm_logs: Plm) -> None:
             "line": '{"message": "Closed an attempt"}',
         },
         {"pod": "gateway-2", "container": "gateway", "line": "a line] with / and ["},
+    ]
+
+
+def test_any_bytes_make_an_object_for_each_line(plm_logs: Plm) -> None:
+    """Also a line that kubectl put no name before, a line with nothing in it, and one that draws over itself."""
+    done = plm_logs("gateway", "--tail", "9", "-o", "json")
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["pod"], each["line"]) for each in found] == [
+        ("a-1", "caf\ufffd 10 %\r20 %"),
+        ("", "no prefix: [pod/x] at all"),
+        ("a-1", ""),
+        ("", ""),
     ]
 
 
