@@ -23,7 +23,10 @@ _MISSING = 404
 
 @dataclass(frozen=True)
 class Grant:
-    """What the operator may do with one kind. `names` restricts it to objects of these names."""
+    """What the operator may do with one kind. `names`: only with objects of these names, where a verb has a name.
+
+    No name goes with `list`, `watch` and `create`: whoever may do these may do them with all objects of a namespace.
+    """
 
     kind: str
     group: str
@@ -39,16 +42,25 @@ class Grant:
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
-_WATCH = ("get", "list", "watch")
+LEASE = "plm-operator"
+
+_WATCH = ("list", "watch")
 
 # The operator's Role is generated from this table. An apply needs `create` too: it makes what is missing.
 GRANTS = (
-    Grant("MeshNode", GROUP, VERSION, "meshnodes", _WATCH, status_verbs=("patch",)),
-    Grant("Deployment", "apps", "v1", "deployments", (*_WATCH, "create", "patch", "delete")),
-    Grant("Service", "", "v1", "services", (*_WATCH, "create", "patch", "delete")),
-    Grant("Secret", "", "v1", "secrets", (*_WATCH, "create", "patch", "delete")),
+    Grant("MeshNode", GROUP, VERSION, "meshnodes", ("get", *_WATCH), status_verbs=("patch",)),
+    Grant("Deployment", "apps", "v1", "deployments", ("get", *_WATCH, "create", "patch", "delete")),
+    Grant("Service", "", "v1", "services", (*_WATCH, "create", "patch")),
+    Grant("Secret", "", "v1", "secrets", (*_WATCH, "create", "patch")),
     Grant("Event", "", "v1", "events", ("create",)),
-    Grant("Lease", "coordination.k8s.io", "v1", "leases", (*_WATCH, "create", "update")),
+    Grant(
+        "Lease",
+        "coordination.k8s.io",
+        "v1",
+        "leases",
+        ("get", *_WATCH, "create", "update"),
+        (LEASE,),
+    ),
 )
 _GRANT_OF = {grant.kind: grant for grant in GRANTS}
 

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from plmop.actions import MANAGED_BY, Manifest
-from plmop.cluster import Cluster, ClusterError
+from plmop.cluster import LEASE, Cluster, ClusterError
 from plmop.settings import LeaseSettings
 
 log = structlog.get_logger(__name__)
@@ -73,7 +73,7 @@ class Leadership:
         return held
 
     async def _take(self) -> bool:
-        lease = await self._cluster.get("Lease", self._settings.name)
+        lease = await self._cluster.get("Lease", LEASE)
         if lease is None:
             await self._cluster.create_lease(self._lease({}, transitions=0))
             return True
@@ -110,7 +110,7 @@ class Leadership:
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": self._settings.name, "labels": MANAGED_BY, **kept},
+            "metadata": {"name": LEASE, "labels": MANAGED_BY, **kept},
             "spec": {
                 "holderIdentity": self._identity if holder is None else holder,
                 "leaseDurationSeconds": self._settings.duration_s,
@@ -125,7 +125,7 @@ class Leadership:
         if not self.holds():
             return
         self._until_s = float("-inf")
-        lease = await self._cluster.get("Lease", self._settings.name)
+        lease = await self._cluster.get("Lease", LEASE)
         if lease is None or lease["spec"].get("holderIdentity") != self._identity:
             return
         changes = int(lease["spec"].get("leaseTransitions") or 0)

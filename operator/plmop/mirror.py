@@ -1,10 +1,12 @@
 """What the watch streams and our own writes have shown of the cluster: the operator reads from here, not from the API.
 
-A resync replaces it by fresh lists, so nothing that a stream lost stays lost.
+A resync replaces it by fresh lists, so nothing that a stream lost stays lost. It holds the contents of no Secret
+that is not the operator's.
 """
 
 from collections.abc import Iterable
 
+from plmop import ownership
 from plmop.actions import Manifest
 
 
@@ -33,7 +35,7 @@ class Mirror:
             return False
         if self._graves.get(place, 0) >= version:
             return False
-        self._objects[place] = _slim(manifest)
+        self._objects[place] = _slim(kind, manifest)
         return True
 
     def lost(self, kind: str, manifest: Manifest) -> bool:
@@ -69,10 +71,21 @@ class Mirror:
         return sorted([*(str(found["metadata"]["name"]) for found in gone), *news])
 
 
-def _slim(manifest: Manifest) -> Manifest:
+def _slim(kind: str, manifest: Manifest) -> Manifest:
+    if kind == "Secret" and not ownership.is_ours_to_read(manifest):
+        return _without_contents(manifest)
     # Who manages which field is half of an object's size and never asked for.
     metadata = {key: of for key, of in manifest["metadata"].items() if key != "managedFields"}
     return {**manifest, "metadata": metadata}
+
+
+def _without_contents(secret: Manifest) -> Manifest:
+    # Lists and watches bring every Secret of the namespace. Of those that are none of our business we keep what
+    # tells whose they are; annotations may hold the contents once more, as kubectl's do.
+    kept = ("name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences")
+    metadata = {key: secret["metadata"][key] for key in kept if key in secret["metadata"]}
+    head = {key: secret[key] for key in ("apiVersion", "kind", "type") if key in secret}
+    return {**head, "metadata": metadata}
 
 
 def _version(manifest: Manifest) -> int:

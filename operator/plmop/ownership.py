@@ -2,12 +2,16 @@
 
 from plmop.actions import FIELD_MANAGER, GROUP, Manifest
 
+CA_SECRET = "plm-ca"  # noqa: S105 - the name of a Secret
+
 _MANAGER_LABEL = "app.kubernetes.io/managed-by"
 
 
 def is_marked(found: Manifest) -> bool:
-    """Whether it carries the label of all that the operator makes."""
-    return label_of(found, _MANAGER_LABEL) == FIELD_MANAGER
+    """Whether the operator made it: either mark is enough, the other may have been taken away by hand."""
+    annotations: Manifest = found["metadata"].get("annotations") or {}
+    is_annotated = any(key.startswith(f"{GROUP}/") for key in annotations)
+    return is_annotated or label_of(found, _MANAGER_LABEL) == FIELD_MANAGER
 
 
 def label_of(found: Manifest, name: str) -> str:
@@ -21,7 +25,16 @@ def controller_of(found: Manifest) -> Manifest | None:
     return next((each for each in references if each.get("controller")), None)
 
 
-def is_of_kind(reference: Manifest, kind: str) -> bool:
-    """Whether an owner is of one of our own kinds, in whatever version."""
-    group = str(reference.get("apiVersion", "")).partition("/")[0]
-    return (group, reference.get("kind")) == (GROUP, kind)
+def group_of(reference: Manifest) -> str:
+    """The API group of an owner, whatever the version."""
+    return str(reference.get("apiVersion", "")).partition("/")[0]
+
+
+def is_ours_to_read(secret: Manifest) -> bool:
+    """Whether the operator needs what is in a Secret: the CA, what it made, and what its custom resources own."""
+    controller = controller_of(secret)
+    return (
+        secret["metadata"]["name"] == CA_SECRET
+        or is_marked(secret)
+        or (controller is not None and group_of(controller) == GROUP)
+    )

@@ -33,7 +33,6 @@ class LeaseSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str = "plm-operator"
     duration_s: PositiveInt = 11
     renew_s: PositiveFloat = 2.0
     retry_s: PositiveFloat = 1.0

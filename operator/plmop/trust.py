@@ -17,11 +17,11 @@ from plmop.actions import MANAGED_BY, Issue, Manifest, Names
 from plmop.certificates import Authority, BadSecret, Leaf, Trust
 from plmop.cluster import Cluster
 from plmop.mirror import Mirror
+from plmop.ownership import CA_SECRET
 from plmop.settings import OperatorSettings
 
 log = structlog.get_logger(__name__)
 
-CA_SECRET = "plm-ca"  # noqa: S105 - the name of a Secret
 TRUST_SECRET = "plm-trust"  # noqa: S105 - the name of a Secret
 _SINCE = "plm.dev/trusted-since"
 _SERVICE = "plm.dev/certificate-of"
@@ -215,10 +215,7 @@ def _secret(name: str, kind: str, annotations: Mapping[str, str]) -> dict[str, A
 
 
 def _is_ours(found: Manifest, kind: str) -> bool:
-    """Whether the operator made a Secret. Either mark is enough: the other may have been taken away by hand."""
-    annotations = found["metadata"].get("annotations") or {}
-    is_annotated = not {_SINCE, _SERVICE}.isdisjoint(annotations)
-    return found.get("type") == kind and (ownership.is_marked(found) or is_annotated)
+    return found.get("type") == kind and ownership.is_marked(found)
 
 
 def write_files(directory: Path, files: Mapping[str, bytes]) -> None:

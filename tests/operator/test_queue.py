@@ -4,7 +4,6 @@ import asyncio
 import random
 
 import pytest
-from plmop.mirror import Mirror
 from plmop.queue import RETRY_FIRST_S, RETRY_MAX_S, WorkQueue
 from support.waiting import until
 
@@ -100,60 +99,3 @@ async def test_with_many_workers_no_key_is_worked_on_twice_at_once_and_none_is_l
         assert not worker.done()
         worker.cancel()
     await asyncio.gather(*workers, return_exceptions=True)
-
-
-def version(number: int, name: str = "a") -> dict[str, object]:
-    return {"metadata": {"name": name, "resourceVersion": str(number)}, "number": number}
-
-
-def test_the_mirror_never_goes_back() -> None:
-    """Streams repeat and lag: an older state is no news, and a deleted object does not rise again."""
-    mirror = Mirror()
-    assert mirror.saw("Pod", version(5))
-    assert not mirror.saw("Pod", version(5))
-    assert not mirror.saw("Pod", version(4))
-    assert not mirror.lost("Pod", version(4)), "its successor stays"
-    assert mirror.lost("Pod", version(6))
-    assert not mirror.saw("Pod", version(5))
-    assert mirror.get("Pod", "a") is None
-    assert mirror.saw("Pod", version(7))
-
-
-def test_a_list_replaces_all_but_what_is_newer() -> None:
-    mirror = Mirror()
-    for found in (version(1, "gone"), version(2, "old"), version(9, "young")):
-        mirror.saw("Pod", found)
-    mirror.saw("Node", version(1, "other-kind"))
-    differing = mirror.replace("Pod", [version(3, "old"), version(4, "new")], version=5)
-    assert differing == ["gone", "new", "old"]
-    assert {str(found["metadata"]["name"]) for found in mirror.of_kind("Pod")} == {
-        "old", "new", "young",
-    }  # fmt: skip
-    assert mirror.get("Node", "other-kind") is not None
-
-
-def test_a_list_that_was_read_before_a_deletion_does_not_undo_it() -> None:
-    mirror = Mirror()
-    mirror.saw("Pod", version(1))
-    mirror.lost("Pod", version(3))
-    mirror.replace("Pod", [version(1)], version=2)
-    assert mirror.get("Pod", "a") is None
-
-
-def test_an_answer_that_is_later_than_the_deletion_raises_nothing() -> None:
-    """Our apply made an object, somebody deleted it, and the stream was faster than the answer to the apply."""
-    mirror = Mirror()
-    assert not mirror.lost("Pod", version(6)), "nothing of it was known"
-    assert not mirror.saw("Pod", version(5))
-    assert mirror.get("Pod", "a") is None
-    assert not mirror.lost("Pod", version(4)), "an older deletion digs no shallower grave"
-    assert not mirror.saw("Pod", version(5))
-    assert mirror.saw("Pod", version(7)), "its successor is seen"
-
-
-def test_the_mirror_leaves_out_who_manages_what() -> None:
-    mirror = Mirror()
-    mirror.saw("Pod", {"metadata": {"name": "a", "resourceVersion": "1", "managedFields": [1]}})
-    found = mirror.get("Pod", "a")
-    assert found is not None
-    assert "managedFields" not in found["metadata"]

@@ -89,6 +89,12 @@ REFUSED = [
     ("impersonate", "users"),
     ("create", "pods/exec"),
     ("delete", "leases"),
+    ("update", "leases"),
+    ("update", "leases/another"),
+    ("get", "leases"),
+    ("get", "secrets"),
+    ("delete", "secrets"),
+    ("delete", "services"),
     ("list", "nodes"),
     ("delete", "namespaces"),
 ]

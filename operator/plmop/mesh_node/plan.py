@@ -9,6 +9,7 @@ from plm.domain.orders import LinkOrder, NodeOrder
 
 from plmop import certificates, ownership
 from plmop.actions import (
+    GROUP,
     Action,
     Apply,
     AskHealth,
@@ -123,8 +124,8 @@ def _is_ours(owner: Owner, found: Manifest) -> bool:
         # Somebody took its owner away; the labels still say whose it was.
         return ownership.is_marked(found) and ownership.label_of(found, NODE_LABEL) == owner.name
     # A node that was deleted and made again has a new uid, and finds what the garbage collector has not got to yet.
-    is_former = ownership.is_of_kind(controller, KIND) and controller.get("name") == owner.name
-    return is_former or controller.get("uid") == owner.uid
+    named = (ownership.group_of(controller), controller.get("kind"), controller.get("name"))
+    return named == (GROUP, KIND, owner.name) or controller.get("uid") == owner.uid
 
 
 def _children(spec: MeshNodeSpec, observed: Observed, frame: Frame) -> Iterator[Action]:
