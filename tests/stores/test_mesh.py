@@ -139,7 +139,6 @@ def test_the_same_key_with_another_body_is_a_conflict(mesh: Mesh) -> None:
         ("1.001", ("a", "d"), 400, "invalid_amount"),
         ("9" * 40, ("a", "d"), 400, "amount_too_large"),
         ("1.00", ("a", "a"), 400, "same_node"),
-        ("1.00", ("a", "nobody"), 404, "unknown_node"),
         ("1.00", ("d", "a"), 503, "no_route"),
         ("99999999.00", ("a", "d"), 503, "no_route"),
     ],
@@ -151,6 +150,20 @@ def test_what_cannot_be_paid_is_refused_and_moves_nothing(
     response = mesh.pay(f"bad-{amount}-{ends}".replace(" ", ""), amount, ends)
     assert (response.status_code, response.json()["code"]) == (status, code), response.text
     assert response.headers["content-type"] == "application/problem+json"
+    assert mesh.verify()["headSeq"] == before
+
+
+def test_a_payment_to_nobody_is_refused_for_ever_and_moves_nothing(mesh: Mesh) -> None:
+    before = mesh.verify()["headSeq"]
+    first, again = (mesh.pay("to-nobody", "1.00", ("a", "nobody")) for _ in range(2))
+    body = first.json()
+    assert (first.status_code, body["state"], body["refusalCode"]) == (
+        200,
+        "refused",
+        "unknown_node",
+    )
+    assert again.json() == body
+    assert mesh.pay("to-nobody", "1.00").json()["code"] == "key_reused"
     assert mesh.verify()["headSeq"] == before
 
 

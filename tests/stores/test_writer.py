@@ -9,7 +9,7 @@ from plm.domain.books import Transfer
 from plm.domain.deciding import Command
 from plm.domain.errors import Code, Conflict, PlmError
 from plm.domain.orders import CloseOrder, DisableOrder, HoldOrder, TransferOrder
-from plm.domain.payments import Attempt, AttemptState
+from plm.domain.payments import Attempt, AttemptState, Payment, PaymentState
 from plm.ledger import recalling
 from plm.ledger.writer import Writer
 from support import demo_mesh
@@ -62,6 +62,26 @@ async def test_the_same_id_with_another_body_is_refused_also_after_a_restart(
     assert await database.rows() == rows
 
 
+@pytest.mark.parametrize(
+    ("to_node", "code"), [("nobody", Code.UNKNOWN_NODE), ("e", Code.CURRENCY_MISMATCH)]
+)
+async def test_a_payment_that_the_mesh_cannot_carry_is_refused_for_good_also_after_a_restart(
+    database: Database, to_node: str, code: Code
+) -> None:
+    order = replace(demo_mesh.payment_order("p"), to_node=to_node)
+    async with leading_writer(database.ledger) as writer:
+        await ask_all(writer, demo_mesh.founding())
+        entries = (await database.rows())["entries"]
+        first = await writer.submit(order)
+    assert isinstance(first, Payment)
+    assert (first.state, first.refusal_code) == (PaymentState.REFUSED, code)
+    async with leading_writer(database.ledger) as writer:
+        await writer.submit(replace(demo_mesh.node_order("a"), node_id="nobody"))
+        assert await writer.submit(order) == first
+        assert await refusal(writer, demo_mesh.payment_order("p")) is Code.KEY_REUSED
+    assert (await database.rows())["entries"] == entries
+
+
 async def refusal(writer: Writer, command: Command) -> Code:
     with pytest.raises(PlmError) as caught:
         await writer.submit(command)
@@ -92,8 +112,6 @@ CLOSED = [*HELD, CloseOrder("p", 1, "given up")]
         ([], demo_mesh.payment_order("p", 0), Code.INVALID_AMOUNT),
         ([], demo_mesh.payment_order("p", -7), Code.INVALID_AMOUNT),
         ([], demo_mesh.payment_order("p", TOO_MUCH), Code.AMOUNT_TOO_LARGE),
-        ([], replace(demo_mesh.payment_order("p"), to_node="nobody"), Code.UNKNOWN_NODE),
-        ([], replace(demo_mesh.payment_order("p"), to_node="e"), Code.CURRENCY_MISMATCH),
         ([], replace(demo_mesh.payment_order("p"), currency="XYZ"), Code.UNKNOWN_CURRENCY),
         ([demo_mesh.payment_order("p")], demo_mesh.payment_order("p", 8), Code.KEY_REUSED),
         (OPEN, HoldOrder("p", 1, 0, "b"), Code.NOT_OWNER),

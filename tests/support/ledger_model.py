@@ -163,19 +163,16 @@ class LedgerModel:
         known = self.payments.get(order.payment_id)
         if known is not None:
             return None if known.order == order else {Code.KEY_REUSED}
-        ends, present = (order.from_node, order.to_node), self.currencies.keys() - self.gone
         codes = broken(
             (order.amount <= 0, Code.INVALID_AMOUNT),
             (order.amount > MOST, Code.AMOUNT_TOO_LARGE),
             (order.from_node == order.to_node, Code.SAME_NODE),
-            (not present.issuperset(ends), Code.UNKNOWN_NODE),
-            (
-                any(self.currencies.get(each) != order.currency for each in ends),
-                Code.CURRENCY_MISMATCH,
-            ),
         )
         if not codes:
-            self.payments[order.payment_id] = ModelPayment(order)
+            ends, present = (order.from_node, order.to_node), self.currencies.keys() - self.gone
+            fits = {self.currencies.get(each) for each in ends} == {order.currency}
+            state = "open" if fits and present.issuperset(ends) else "refused"
+            self.payments[order.payment_id] = ModelPayment(order, state)
         return codes or None
 
     def attempt(self, order: AttemptOrder) -> Codes | None:

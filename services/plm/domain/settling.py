@@ -34,7 +34,11 @@ ATTEMPTS_MAX = 32
 
 
 def begin_payment(books: Books, order: PaymentOrder, now_ms: int) -> Payment:
-    """Store what the client asked for. The same order again is the same payment."""
+    """Store what the client asked for. The same order again is the same payment.
+
+    It is refused where the mesh cannot carry it. Raises Refused, and stores nothing, for what no mesh could carry: that
+    needs no record to be the same for ever.
+    """
     known = books.payments.get(order.payment_id)
     if known is not None:
         if known.order != order:
@@ -44,16 +48,25 @@ def begin_payment(books: Books, order: PaymentOrder, now_ms: int) -> Payment:
     scale_of(order.currency)
     if order.from_node == order.to_node:
         raise Refused(Code.SAME_NODE, "sender and receiver are the same node")
+    books.put_payment(Payment(order, PaymentState.OPEN, now_ms))
+    refusal = _refusal(books, order)
+    if refusal is not None:
+        # The mesh may change and the answer may not, else a late copy of the request would pay: so it is kept.
+        return refuse_payment(books, refusal, now_ms)
+    return view(books, books.payments[order.payment_id])
+
+
+def _refusal(books: Books, order: PaymentOrder) -> RefuseOrder | None:
+    """Why the mesh as it is cannot carry this payment, whatever the route."""
     for node_id in (order.from_node, order.to_node):
         node = books.nodes.get(node_id)
         if node is None or not node.enabled:
-            raise Refused(Code.UNKNOWN_NODE, f"no node {node_id!r} in the mesh")
+            detail = f"no node {node_id!r} in the mesh"
+            return RefuseOrder(order.payment_id, Code.UNKNOWN_NODE, detail)
         if node.currency != order.currency:
-            raise Refused(
-                Code.CURRENCY_MISMATCH, f"{node_id} is in {node.currency}, not {order.currency}"
-            )
-    books.put_payment(Payment(order, PaymentState.OPEN, now_ms))
-    return view(books, books.payments[order.payment_id])
+            detail = f"{node_id} is in {node.currency}, not {order.currency}"
+            return RefuseOrder(order.payment_id, Code.CURRENCY_MISMATCH, detail)
+    return None
 
 
 def begin_attempt(books: Books, order: AttemptOrder, now_ms: int) -> Attempt:

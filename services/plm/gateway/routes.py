@@ -121,7 +121,7 @@ def create_router(parts: Parts) -> APIRouter:
     async def pay(
         body: bodies.PaymentRequest, key: IdempotencyKey, caller: Caller
     ) -> bodies.PaymentBody:
-        """Pay, over the best live route; answers when the payment is settled or refused."""
+        """Pay, over the best live route; answers when the payment is settled or refused, the same for ever."""
         return views.payment(await parts.payments.pay(order_of(caller, key, body)))
 
     @router.get("/payments/{payment_id}", responses=examples.answer(examples.PAYMENT))

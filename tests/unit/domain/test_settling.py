@@ -15,6 +15,7 @@ from plm.domain.orders import (
     HoldOrder,
     Hop,
     LinkOrder,
+    PaymentOrder,
     PostOrder,
     RefuseOrder,
     TransferOrder,
@@ -88,8 +89,53 @@ def test_a_route_through_a_disabled_node_is_not_as_quoted() -> None:
     books = founded()
     ask(books, demo_mesh.payment_order("p"), DisableOrder("b"))
     assert refused(books, OFFER) is Code.POLICY_CHANGED
+
+
+@pytest.mark.parametrize(
+    ("order", "code"),
+    [
+        (replace(demo_mesh.payment_order("p"), to_node="nobody"), Code.UNKNOWN_NODE),
+        (replace(demo_mesh.payment_order("p"), from_node="nobody"), Code.UNKNOWN_NODE),
+        (replace(demo_mesh.payment_order("p"), to_node="e"), Code.CURRENCY_MISMATCH),
+        (replace(demo_mesh.payment_order("p"), currency="EUR"), Code.CURRENCY_MISMATCH),
+        (demo_mesh.payment_order("p"), Code.UNKNOWN_NODE),  # D has left
+    ],
+)
+def test_what_the_mesh_cannot_carry_is_refused_for_good_and_binds_its_key(
+    order: PaymentOrder, code: Code
+) -> None:
+    """The mesh may change, and an answer that was given may not: a late copy of the request would pay."""
+    books = founded()
     ask(books, DisableOrder("d"))
-    assert refused(books, demo_mesh.payment_order("q")) is Code.UNKNOWN_NODE
+    first = ask(books, order, now_ms=7)
+    assert isinstance(first, Payment)
+    assert (first.state, first.refusal_code, first.ended_at_ms) == (PaymentState.REFUSED, code, 7)
+    ask(
+        books, demo_mesh.node_order("d", 2), replace(demo_mesh.node_order("d", 2), node_id="nobody")
+    )
+    assert ask(books, order) == first
+    assert refused(books, replace(order, amount=order.amount + 1)) is Code.KEY_REUSED
+    assert refused(books, demo_mesh.attempt_order("p")) is Code.PAYMENT_ENDED
+
+
+@pytest.mark.parametrize(
+    ("order", "code"),
+    [
+        (demo_mesh.payment_order("p", 0), Code.INVALID_AMOUNT),
+        (demo_mesh.payment_order("p", 10**38), Code.AMOUNT_TOO_LARGE),
+        (replace(demo_mesh.payment_order("p"), currency="XYZ"), Code.UNKNOWN_CURRENCY),
+        (replace(demo_mesh.payment_order("p"), to_node="a"), Code.SAME_NODE),
+    ],
+)
+def test_what_no_mesh_could_carry_is_refused_without_a_trace(
+    order: PaymentOrder, code: Code
+) -> None:
+    """The same request is refused in the same way for ever, without anybody remembering it."""
+    books = founded()
+    assert refused(books, order) is code
+    assert not books.changes
+    settled = ask(books, *demo_mesh.whole_payment("p"))
+    assert isinstance(settled, Attempt)
 
 
 def test_a_hop_whose_far_account_is_closed_is_not_as_quoted() -> None:
