@@ -186,6 +186,12 @@ def why_due(leaf: Leaf | None, names: Names, *, now_s: float, settled_at_s: floa
     return next((why for why, holds in reasons.items() if holds), "")
 
 
+def due_at_s(leaf: Leaf, settled_at_s: float) -> float:
+    """When a leaf is due by the passing of time alone: the first moment at which why_due gives a reason."""
+    wish_s = leaf.renew_at_s if leaf.is_current else settled_at_s
+    return min(leaf.end_s, max(wish_s, settled_at_s))
+
+
 def due(
     leaf: Leaf | None,
     wanted: Issue,

@@ -4,7 +4,15 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from plm.transport.tls import TlsSettings
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from plmop.likeness import QUANTITY_PATTERN
@@ -78,3 +86,15 @@ class OperatorSettings(BaseSettings):
 
     http_port: int = 8080
     log_level: str = "info"
+
+    @model_validator(mode="after")
+    def _leaves_outlast_their_renewal(self) -> "OperatorSettings":
+        # Renewed at two thirds; the rest must be enough for kubelet to carry the new one into every pod, and for a
+        # resync to find what a stream has lost.
+        needed_s = 3 * (self.trust_settle_s + self.resync_s)
+        if self.leaf_lifetime_s < needed_s:
+            raise ValueError(
+                f"leaf_lifetime_s is {self.leaf_lifetime_s}, but a third of it must outlast trust_settle_s and "
+                f"resync_s together: at least {needed_s:.0f}"
+            )
+        return self

@@ -27,6 +27,7 @@ _SINCE = "plm.dev/trusted-since"
 _SERVICE = "plm.dev/certificate-of"
 _TLS, _OPAQUE = "kubernetes.io/tls", "Opaque"
 _OWN = "operator"
+_LOOK_AGAIN_S = 1.0
 
 
 def dns_names(service: str, namespace: str) -> tuple[str, ...]:
@@ -57,6 +58,7 @@ class TrustKeeper:
         self._left_alone: set[str] = set()
         self._own: Leaf | None = None
         self._since_s = 0.0
+        self._forget_at_s = 0.0
         self.authority: Authority | None = None
         self.problem = f"there is no Secret {CA_SECRET}"
 
@@ -98,6 +100,27 @@ class TrustKeeper:
         self._keep_own(found)
         return is_news
 
+    def due_in_s(self) -> float | None:
+        """How long nothing will be due here, if nothing happens but that time passes; None: for ever."""
+        if self.authority is None:
+            return None
+        secrets = [
+            self._mirror.get("Secret", f"{service}-tls")
+            for service in self._settings.service_certificates
+        ]
+        leaves = [self._own, *map(self.read_leaf, secrets)]
+        moments_s = [
+            self._forget_at_s,
+            *(
+                certificates.due_at_s(leaf, self.settled_at_s)
+                for leaf in leaves
+                if leaf is not None
+            ),
+        ]
+        # What was due already has been seen to, or cannot be.
+        ahead_s = [moment_s - self._clock() for moment_s in moments_s if moment_s > self._clock()]
+        return max(_LOOK_AGAIN_S, min(ahead_s)) if ahead_s else None
+
     async def _read(self) -> Authority:
         secret = self._mirror.get("Secret", CA_SECRET)
         if secret is None:
@@ -111,6 +134,8 @@ class TrustKeeper:
             lifetime_s=self._settings.leaf_lifetime_s,
         )
         self._since_s = trust.since_s
+        is_changing = trust.authorities != authority.trusted
+        self._forget_at_s = trust.since_s + self._settings.leaf_lifetime_s if is_changing else 0.0
         authority = Authority(authority.certificate, authority.key, trust.authorities)
         if known != trust:
             await self._store_trust(authority, trust)

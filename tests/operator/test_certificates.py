@@ -157,6 +157,25 @@ def test_an_expired_ca_is_trusted_no_more() -> None:
     assert found.authorities == frozenset()
 
 
+@pytest.mark.parametrize("is_current", [True, False], ids=["current", "former CA"])
+@pytest.mark.parametrize("settled_in_s", [-1000, 100, LIFETIME_S * 0.8, 2 * LIFETIME_S])
+def test_a_leaf_is_due_at_the_moment_that_is_told_and_not_before(
+    pair: leaves.Authority, authority: Authority, settled_in_s: float, *, is_current: bool
+) -> None:
+    """Whoever sleeps until then neither sleeps too long nor wakes in vain."""
+    signer = certificates.read_authority(ca_secret(new_authority(), pair))
+    leaf = read(issued(authority), authority if is_current else signer)
+    settled_at_s = leaf.begin_s + settled_in_s
+    due_at_s = certificates.due_at_s(leaf, settled_at_s)
+
+    def why(now_s: float) -> str:
+        return certificates.why_due(leaf, NAMES, now_s=now_s, settled_at_s=settled_at_s)
+
+    assert why(due_at_s)
+    if due_at_s > leaf.begin_s:
+        assert not why(due_at_s - 0.5)
+
+
 def test_other_authorities_or_labels_alone_change_no_key(authority: Authority) -> None:
     """When that is all that changed, key and certificate stay: nobody has to reconnect for it."""
     leaf = read(issued(authority), authority)

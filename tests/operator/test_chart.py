@@ -10,6 +10,7 @@ import pytest
 from plmop import crds
 from plmop.likeness import QUANTITY_PATTERN, is_covered
 from plmop.settings import OperatorSettings
+from pydantic import ValidationError
 from support import charts
 from support.charts import HelmRefusedError, Manifest
 from support.objects import settings_of
@@ -39,7 +40,8 @@ def test_the_values_fit_their_schema() -> None:
         {"image": ""},
         {"replicas": 9},
         {"unheard": 1},
-        {"leafLifetimeSeconds": 5},
+        {"leafLifetimeSeconds": 899},
+        {"resyncSeconds": 151},
         {"logLevel": "loud"},
         {"serviceCertificates": ["Gateway"]},
         {"debugEnabled": "yes"},
@@ -119,6 +121,15 @@ def test_lists_arrive_as_the_settings_read_them() -> None:
     assert json.loads(texts["PLM_NODE_RESOURCES"])["limits"]["memory"]
     assert texts["PLM_DEBUG_ENABLED"] == "true"
     assert texts["PLM_NODE_IMAGE"] == REQUIRED["nodeImage"]
+
+
+def test_whatever_times_the_chart_takes_the_operator_takes_too() -> None:
+    """Which of them go together the settings check; a chart that passed others would end in a crash loop."""
+    shortest_s = SCHEMA["properties"]["leafLifetimeSeconds"]["minimum"]
+    longest_s = SCHEMA["properties"]["resyncSeconds"]["maximum"]
+    OperatorSettings(node_image="x", leaf_lifetime_s=shortest_s, resync_s=longest_s)
+    with pytest.raises(ValidationError, match="a third of it must outlast"):
+        OperatorSettings(node_image="x", leaf_lifetime_s=shortest_s - 1, resync_s=longest_s)
 
 
 def test_a_size_may_be_written_as_a_number() -> None:

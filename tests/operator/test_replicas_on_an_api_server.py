@@ -127,7 +127,7 @@ def test_a_restart_of_the_operator_shows_in_no_status(
 
 def test_certificates_are_renewed_in_time(stage: Stage) -> None:
     """There is a new one before the old one ends, and the node stays Ready over it."""
-    operator = stage.operator(PLM_LEAF_LIFETIME_S=LIFETIME_S, PLM_RESYNC_S=2)
+    operator = stage.operator(PLM_LEAF_LIFETIME_S=LIFETIME_S, PLM_RESYNC_S=2, PLM_TRUST_SETTLE_S=1)
     operator.start()
     make_ready(stage, mesh_node("a"))
 

@@ -1,6 +1,7 @@
 """The operator's parts around a cluster and a ledger that are kept in memory, with a clock that the test turns."""
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from support.paper_ledger import PaperLedger
 
 MIRRORED = ("MeshNode", "Deployment", "Service", "Secret")
 LIFETIME_S = 3600
-_START_S = dt.datetime.now(dt.UTC).timestamp()
+START_S = dt.datetime.now(dt.UTC).timestamp()
 
 FRAME = Frame(
     namespace="plm",
@@ -38,7 +39,7 @@ class Clock:
     """Time that stands still until somebody moves it. All clocks of a run start at the same moment."""
 
     def __init__(self) -> None:
-        self.now_s = _START_S
+        self.now_s = START_S
 
     def __call__(self) -> float:
         return self.now_s
@@ -48,21 +49,27 @@ class Troupe:
     """One life of the operator. Another on the same cluster and ledger is its life after a crash."""
 
     def __init__(
-        self, cluster: PaperCluster, ledger: PaperLedger, clock: Clock, folder: Path
+        self,
+        cluster: PaperCluster,
+        ledger: PaperLedger,
+        clock: Callable[[], float],
+        folder: Path,
+        **more: Any,
     ) -> None:
         self.cluster = cluster
         self.mirror = Mirror()
         self.queue: WorkQueue[ObjectKey] = WorkQueue()
         self.is_serving = True
         self.questions: list[AskHealth] = []
-        settings = OperatorSettings(
+        self.settings = OperatorSettings(
             node_image=FRAME.image,
             tls={"directory": folder},
             service_certificates=("ledger", "edge"),
             edge_addresses=("198.51.100.2",),
             leaf_lifetime_s=LIFETIME_S,
+            **more,
         )
-        self.trust = TrustKeeper(cluster, self.mirror, settings, clock)
+        self.trust = TrustKeeper(cluster, self.mirror, self.settings, clock)
         self.registrations = Registrations(ledger.call)
         self.reconciler = Reconciler(
             cluster,

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -111,7 +112,9 @@ class Controller:
 
     async def _keep_trust(self) -> None:
         while True:
-            await self._trust_wanted.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.trust.due_in_s()):
+                    await self._trust_wanted.wait()
             self._trust_wanted.clear()
             try:
                 if await self.trust.refresh():

@@ -239,10 +239,8 @@ def _again_s(observed: Observed) -> float | None:
     leaf = observed.certificate.leaf
     if leaf is None:
         return None
-    due_s = leaf.renew_at_s
-    if not leaf.is_current:
-        due_s = min(due_s, observed.certificate.settled_at_s)
-    return max(1.0, due_s - observed.now_s)
+    due_at_s = certificates.due_at_s(leaf, observed.certificate.settled_at_s)
+    return max(1.0, due_at_s - observed.now_s)
 
 
 def _names(actions: tuple[Action, ...]) -> str:
