@@ -127,20 +127,31 @@ def _provide_images(
 
 
 def _deploy(workspace: Workspace) -> None:
+    from plmkit.stack import remains
+
+    remains.free_stack(workspace)
+    if remains.has_unfinished_work(workspace):
+        # Killed while it made something: what is there is looked at, and what may be there is made again, as it is
+        # the same by its name.
+        say("pulumi was cut off at its work: it looks first at what is there")
+        _pulumi(workspace, "refresh", "--clear-pending-creates", draws=False)
+    # Else what Pulumi remembers of the pods would pass for what runs in them.
+    _pulumi(workspace, "up", *["--refresh"] * workspace.rolled.exists(), draws=is_interactive())
+    workspace.rolled.unlink(missing_ok=True)
+
+
+def _pulumi(workspace: Workspace, *words: str, draws: bool) -> None:
     from plmkit.stack import pulumi
 
-    arguments = ["up", "--yes", "--skip-preview", "--suppress-outputs"]
-    if workspace.rolled.exists():
-        # Else what Pulumi remembers of the pods would pass for what runs in them.
-        arguments.append("--refresh")
-    if is_interactive():
+    arguments = [*words, "--yes", "--skip-preview", "--suppress-outputs"]
+    if draws:
         code = pulumi.show(workspace, arguments)
     else:
+        # Without --non-interactive a refresh that drops operations asks, whatever --yes says.
         quiet = ["--non-interactive", "--color", "never", "--suppress-progress"]
         code = pulumi.run_quietly(workspace, [*arguments, *quiet])
     if code != 0:
-        raise KitError("pulumi up failed", "plm status; then plm up again")
-    workspace.rolled.unlink(missing_ok=True)
+        raise KitError(f"pulumi {words[0]} failed", "plm status; then plm up again")
 
 
 def _finish(workspace: Workspace, steps: _Steps, output: Output) -> None:

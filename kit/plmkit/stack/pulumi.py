@@ -3,17 +3,23 @@
 import json
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from plmkit import children
 from plmkit.console import ExitCode, KitError, say
 from plmkit.stack.workspace import Workspace
 
 # `2 changes` is the sum of others.
 _COUNT = re.compile(r"\b\d+ (?!changes?\b)[a-z]+")
+_STDERR = 2
+_ANSWER_WITHIN_S = 120.0
+# It waits itself for what it makes, for ten minutes each.
+_DEPLOYED_WITHIN_S = 3600.0
+_CANCELLED = 8
 
 
 def _find(workspace: Workspace) -> str:
@@ -23,20 +29,10 @@ def _find(workspace: Workspace) -> str:
     return found
 
 
-def run(
-    workspace: Workspace, *arguments: str, folder: Path | None = None, stdin: str | None = None
-) -> str:
+def run(workspace: Workspace, *arguments: str, folder: Path | None = None, stdin: str = "") -> str:
     """Run to the end and give what it said. Raises KitError with its last lines."""
-    done = subprocess.run(
-        [_find(workspace), *arguments, "--non-interactive"],
-        cwd=folder or workspace.places.checkout,
-        env=workspace.environment(),
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    program = _program(workspace, [*arguments, "--non-interactive"], _ANSWER_WITHIN_S)
+    done = children.attend(replace(program, cwd=folder or program.cwd, stdin=stdin))
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-15:]
         raise KitError(
@@ -48,7 +44,7 @@ def run(
 
 def show(workspace: Workspace, arguments: Sequence[str]) -> int:
     """Run with its own display, on stderr: stdout is for data. Returns its exit code."""
-    return _deploy(workspace, arguments, output=2)
+    return _deploy(workspace, arguments, output=_STDERR, has_terminal=True)
 
 
 def run_quietly(workspace: Workspace, arguments: Sequence[str]) -> int:
@@ -57,7 +53,7 @@ def run_quietly(workspace: Workspace, arguments: Sequence[str]) -> int:
     with tempfile.TemporaryFile("w+", errors="replace") as said:
         done = 1
         try:
-            done = _deploy(workspace, arguments, output=said.fileno())
+            done = _deploy(workspace, arguments, output=said.fileno(), has_terminal=False)
         finally:
             said.seek(0)
             text = said.read().strip()
@@ -68,16 +64,25 @@ def run_quietly(workspace: Workspace, arguments: Sequence[str]) -> int:
     return done
 
 
-def _deploy(workspace: Workspace, arguments: Sequence[str], *, output: int) -> int:
-    done = subprocess.run(
-        [_find(workspace), *arguments],
-        cwd=workspace.places.checkout,
-        env=workspace.environment(),
-        stdout=output,
-        stderr=output,
-        check=False,
-    )
+def _deploy(
+    workspace: Workspace, arguments: Sequence[str], *, output: int, has_terminal: bool
+) -> int:
+    program = _program(workspace, arguments, _DEPLOYED_WITHIN_S)
+    done = children.attend(replace(program, output=output, has_terminal=has_terminal))
+    if done.returncode == _CANCELLED:
+        # By a key that its display has read itself.
+        raise KeyboardInterrupt
     return done.returncode
+
+
+def _program(workspace: Workspace, arguments: Sequence[str], timeout_s: float) -> children.LongOne:
+    return children.LongOne(
+        command=[_find(workspace), *arguments],
+        env=workspace.environment(),
+        cwd=workspace.places.checkout,
+        timeout_s=timeout_s,
+        cure="plm status; then the same command again",
+    )
 
 
 def summary(said: str) -> str:

@@ -11,7 +11,7 @@ from plmkit.commands import up
 from plmkit.console import KitError
 from plmkit.doctor import Finding
 from plmkit.images import Image
-from plmkit.stack import Workspace, making, pulumi
+from plmkit.stack import Workspace, making, pulumi, remains
 from support.kit_process import Kit
 
 BUILT = {"services": Image("services", "k1", "sha256:01", 7.0)}
@@ -41,7 +41,7 @@ class Steps:
         self.references = references
 
     def deploy(self, _workspace: Workspace, arguments: list[str]) -> int:
-        self.done.append("pulumi up")
+        self.done.append(f"pulumi {arguments[0]}")
         self.arguments = arguments
         return self.exit_code_of_pulumi
 
@@ -138,6 +138,33 @@ def test_pulumi_looks_for_itself_once_after_plm_dev(steps: Steps, kit: Kit) -> N
     assert "--refresh" in steps.arguments
     kit.call("up")
     assert "--refresh" not in steps.arguments
+
+
+@pytest.mark.parametrize("draws", [True, False])
+def test_after_a_pulumi_that_was_killed_at_its_work_it_looks_at_what_is_there_first(
+    steps: Steps, kit: Kit, monkeypatch: pytest.MonkeyPatch, draws: bool
+) -> None:
+    """Never on a terminal of its own: there it would ask."""
+    monkeypatch.setattr(up, "is_interactive", lambda: draws)
+    monkeypatch.setattr(remains, "free_stack", steps.note("free the stack"))
+    monkeypatch.setattr(remains, "has_unfinished_work", lambda _workspace: True)
+    kit.call("up")
+    last = "pulumi's own display" if draws else "pulumi up"
+    assert steps.done[-3:] == ["free the stack", "pulumi refresh", last]
+    if draws:
+        assert {"--clear-pending-creates", "--non-interactive"} <= set(steps.arguments)
+
+
+def test_a_look_at_what_is_there_that_failed_ends_it_there(
+    steps: Steps, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remains, "has_unfinished_work", lambda _workspace: True)
+    steps.exit_code_of_pulumi = 255
+    done = kit.call("up")
+    assert done.stderr.endswith(
+        "plm: pulumi refresh failed\n  try: plm status; then plm up again\n"
+    )
+    assert steps.done[-1] == "pulumi refresh"
 
 
 def test_a_foreign_cluster_gets_its_images_by_its_registry_and_ours_is_not_started(

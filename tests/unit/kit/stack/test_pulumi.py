@@ -61,17 +61,31 @@ def test_of_a_failure_nothing_is_kept_back(
     assert capfd.readouterr() == ("", f"{MADE}oh\n")
 
 
-def test_what_was_said_until_an_interruption_is_told(
-    workspace: Workspace, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_pulumi_unlocks_before_it_ends_and_what_it_said_is_told(
+    workspace: Workspace, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(_workspace: Workspace, _arguments: list[str], *, output: int) -> int:
-        Path(f"/proc/self/fd/{output}").write_text("creating Postgres\n")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(pulumi, "_deploy", interrupted)
+    lock = workspace.places.checkout / "lock"
+    unlocks = f"echo cancelling; sleep 1; rm {lock}; echo unlocked; exit 1"
+    script = f"trap '{unlocks}' INT; touch {lock}; echo creating Postgres; kill -INT $PPID"
+    put(workspace.places.checkout / "programs", "pulumi", f"{script}; while :; do sleep 0.05; done")
     with pytest.raises(KeyboardInterrupt):
         pulumi.run_quietly(workspace, ["up"])
-    assert capfd.readouterr() == ("", "creating Postgres\n")
+    assert not lock.exists()
+    out, talk = capfd.readouterr()
+    assert out == ""
+    assert talk.splitlines() == [
+        "waiting until pulumi has ended what it is at; once more to end it at once",
+        "creating Postgres",
+        "cancelling",
+        "unlocked",
+    ]
+
+
+def test_an_end_by_a_key_that_pulumi_read_is_an_interruption(workspace: Workspace) -> None:
+    """Its display reads the terminal itself: nobody signals us. It ends with 8 when told twice."""
+    answer(workspace, "", 8)
+    with pytest.raises(KeyboardInterrupt):
+        pulumi.show(workspace, ["up"])
 
 
 def test_a_missing_pulumi_is_told_once(
