@@ -1,5 +1,6 @@
 """`plm down`: stop the embedded cluster and keep its data, or with --purge leave nothing."""
 
+import shlex
 import shutil
 import time
 from fnmatch import fnmatch
@@ -45,6 +46,7 @@ def down(
     places = find_places()
     if purge:
         refuse_to_remove_more_than_state(places)
+        refuse_to_forget_other_clusters(places)
         _confirm(places, yes=yes)
     began = time.monotonic()
     cluster = LocalCluster(places, places.cache / "tools" / "bin")
@@ -73,6 +75,20 @@ def refuse_to_remove_more_than_state(places: Places) -> None:
         raise KitError(
             f"the state folder {state} also holds {', '.join(foreign[:3])}: --purge would remove that too",
             "put it elsewhere, or set PLM_STATE_DIR to a folder of its own",
+            ExitCode.WRONG_USAGE,
+        )
+
+
+def refuse_to_forget_other_clusters(places: Places) -> None:
+    """Passphrase and Pulumi's memory are those of all stacks: without them nobody can change what runs elsewhere."""
+    from plmkit.stack.target import context_in, stacks_of_other_clusters
+
+    if files := stacks_of_other_clusters(places):
+        contexts = [context_in(file) or file.name for file in files]
+        first = f"plm stack env --context {shlex.quote(contexts[0])}"
+        raise KitError(
+            f"{places.state} also has the stack of {', '.join(contexts)}: --purge would remove what opens it",
+            f'eval "$({first})"; pulumi destroy; pulumi stack rm; rm {files[0]}; then plm down --purge again',
             ExitCode.WRONG_USAGE,
         )
 

@@ -158,6 +158,34 @@ def test_a_state_folder_with_other_people_s_files_is_not_removed(
     assert "also holds hosts, passwd" in refusal(places).what
 
 
+def test_the_stacks_of_other_clusters_are_not_removed_along(plm_down: Down, state: Path) -> None:
+    """The passphrase that opens them, and what Pulumi remembers of them, lie in the same folder."""
+    for name, context in (("team-x", "team/x"), ("prod", "prod")):
+        file = state / f"Pulumi.tiny-{name}.yaml"
+        file.write_text(f"config:\n  kubernetes:context: {context}\n")
+    refused = plm_down("--purge", "--yes").exception
+    assert isinstance(refused, KitError)
+    assert refused.exit_code is ExitCode.WRONG_USAGE
+    assert "the stack of prod, team/x: --purge would remove" in refused.what
+    assert 'eval "$(plm stack env --context prod)"; pulumi destroy;' in refused.cure
+    assert f"rm {state / 'Pulumi.tiny-prod.yaml'}" in refused.cure
+    assert PaperCluster.done == []
+    assert (state / "credentials.json").exists()
+    assert plm_down().exit_code == 0, "stopping forgets nothing"
+    for file in state.glob("Pulumi.tiny-*.yaml"):
+        file.unlink()
+    assert plm_down("--purge", "--yes").exit_code == 0
+
+
+def test_a_stack_s_file_that_cannot_be_read_is_kept_too(plm_down: Down, state: Path) -> None:
+    for text in ("a: [", "- 1\n", "\0"):
+        (state / "Pulumi.tiny-prod.yaml").write_text(text)
+        refused = plm_down("--purge", "--yes").exception
+        assert isinstance(refused, KitError)
+        assert "Pulumi.tiny-prod.yaml is no stack's file" in refused.what
+    assert PaperCluster.done == []
+
+
 def test_a_state_folder_that_is_reached_by_a_link_is_looked_at_all_the_same(
     tmp_path: Path, state: Path
 ) -> None:
