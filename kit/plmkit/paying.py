@@ -105,6 +105,10 @@ class FileRun:
         tally.stopped = self.stop.is_set()
         return tally
 
+    @property
+    def _is_over(self) -> bool:
+        return self.stop.is_set() or self._hopeless is not None
+
     async def _dispatch(
         self,
         group: asyncio.TaskGroup,
@@ -114,7 +118,7 @@ class FileRun:
     ) -> None:
         in_flight: dict[str, asyncio.Task[None]] = {}
         for line in lines:
-            if self.stop.is_set() or self._hopeless is not None:
+            if self._is_over:
                 break
             known = self.journal.done(line)
             if known is not None:
@@ -123,6 +127,8 @@ class FileRun:
                 await finished.put(bad_line_result(line))
             else:
                 await self._room_for(line, in_flight)
+                if self._is_over:  # by now
+                    break
                 in_flight[line.key] = group.create_task(self._pay(line, finished))
         await self._drain(in_flight)
 

@@ -5,6 +5,8 @@ import os
 import re
 import signal
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -175,7 +177,7 @@ def _pay_file(
         # Before anything is made: a wrong header, or another file's results, leave all as it was.
         lines = read_lines(file)
         credentials = chosen_credentials(context)
-        target = results or source.with_suffix(".results.csv")
+        target = results or _beside(source)
         with Journal(target) as journal:
             journal.refuse_strangers(lines)
             file.seek(0)
@@ -190,6 +192,12 @@ def _pay_file(
         raise typer.Exit(130)
     if not tally.is_clean:
         raise typer.Exit(ExitCode.CHECK_FAILED if tally.has_refusals else ExitCode.NO_ANSWER_YET)
+
+
+def _beside(source: Path) -> Path:
+    # What a shell handed over as /dev/stdin has a folder of its own.
+    is_handed_over = source.is_relative_to("/dev") or source.is_relative_to("/proc")
+    return (source.resolve() if is_handed_over else source).with_suffix(".results.csv")
 
 
 def _opened(source: Path) -> BinaryIO:
@@ -213,8 +221,8 @@ async def _run_file(
     from plmkit.payment_file import read_lines
 
     stop = asyncio.Event()
-    _stop_on_signals(stop)
-    with FileProgress(os.fstat(source.fileno()).st_size) as progress:
+    size = os.fstat(source.fileno()).st_size
+    with _stopped_by_signals(stop), FileProgress(size) as progress:
 
         def watch(result: "Result", tally: "Tally") -> None:
             progress.bytes_read = source.tell()
@@ -225,16 +233,30 @@ async def _run_file(
             return await run.pay_all(read_lines(source))
 
 
-def _stop_on_signals(stop: asyncio.Event) -> None:
+@contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """The first signal sets `stop`; a second one of either kind interrupts, as it does everywhere else in plm."""
     loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
 
-    def stop_gently(number: signal.Signals) -> None:
-        say("plm: stopping; payments in flight may finish (again to stop at once)")
+    def interrupt_from_now_on() -> None:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+            # The loop leaves SIGTERM with the system's own way, which would leave the terminal without a cursor.
+            signal.signal(number, signal.default_int_handler)
+
+    def stop_gently() -> None:
         stop.set()
-        loop.remove_signal_handler(number)
+        # Said last: whoever reads it and sends the second one at once is heard.
+        interrupt_from_now_on()
+        say("plm: stopping; payments in flight may finish (again to stop at once)")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop_gently, number)
+    for number in numbers:
+        loop.add_signal_handler(number, stop_gently)
+    try:
+        yield
+    finally:
+        interrupt_from_now_on()
 
 
 def _summary(tally: "Tally", target: Path) -> dict[str, str | int | float]:

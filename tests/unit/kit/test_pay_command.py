@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -173,6 +176,51 @@ def test_ctrl_c_lets_payments_in_flight_finish_and_the_next_run_goes_on(
     rest = plm(tmp_path, "pay", "--file", str(path))
     assert rest.returncode == ExitCode.GOOD, rest.stderr
     assert gateway.asked == {f"k{number}": 1 for number in range(count)}
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_at_once_and_leaves_the_terminal_as_it_was(
+    gateway: FakeGateway, tmp_path: Path, second: signal.Signals
+) -> None:
+    """Payments in flight have no result: the next run asks for them again."""
+    path = tmp_path / "payments.csv"
+    write_file(path, *(f"k{number},a,d,1.00,USD" for number in range(9)))
+    under_way, go_on = threading.Semaphore(0), threading.Event()
+
+    def hold_back(key: str) -> None:
+        under_way.release()
+        assert go_on.wait(30)
+
+    gateway.before_answer = hold_back
+    terminal, ours = pty.openpty()
+    with subprocess.Popen(
+        [*PLM, "pay", "--file", str(path)],
+        env=environment(tmp_path) | {"TERM": "xterm"},
+        stderr=ours,
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        os.close(ours)
+        for _ in range(9):
+            assert under_way.acquire(timeout=30)
+        process.send_signal(signal.SIGTERM)
+        seen = read_until(terminal, b"again to stop at once")
+        process.send_signal(second)
+        seen += read_until(terminal, b"run the same command again to go on")
+        assert process.wait(30) == 130
+    os.close(terminal)
+    assert seen.count(b"\x1b[?25l") == seen.count(b"\x1b[?25h") == 1
+    assert rows(tmp_path / "payments.results.csv") == []
+    go_on.set()
+    assert plm(tmp_path, "pay", "--file", str(path)).returncode == ExitCode.GOOD
+    assert len(gateway.paid) == 9
+
+
+def read_until(terminal: int, words: bytes) -> bytes:
+    seen = b""
+    while words not in seen:
+        assert select.select([terminal], [], [], 30)[0], seen
+        seen += os.read(terminal, 65_536)
+    return seen
 
 
 def test_a_killed_run_goes_on_where_its_journal_ends(gateway: FakeGateway, tmp_path: Path) -> None:

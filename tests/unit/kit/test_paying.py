@@ -182,6 +182,27 @@ async def test_a_stop_lets_payments_in_flight_finish_and_starts_no_other(tmp_pat
     assert tally.is_clean
 
 
+async def test_a_stop_starts_not_even_the_payment_that_waits_for_its_turn(tmp_path: Path) -> None:
+    stop, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(order: Order, key: str) -> Payment:
+        await go_on.wait()
+        return payment(order, key)
+
+    payer = FakePayer(answer)
+    with Journal(tmp_path / "r.csv") as journal:
+        file_run = FileRun(payer, journal, stop, lambda *_: None, 4)
+        running = asyncio.create_task(file_run.pay_all(lines(50)))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(payer.asked) == 4
+        stop.set()
+        go_on.set()
+        tally = await running
+    assert tally.now == {"settled": 4}
+    assert len(payer.asked) == 4
+
+
 async def test_a_journal_that_cannot_be_written_ends_the_run_with_its_own_reason(
     tmp_path: Path,
 ) -> None:
