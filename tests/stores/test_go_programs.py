@@ -1,4 +1,4 @@
-"""The cluster's own programs in Go, enforcer of policies and provisioner of volumes, against their own tests."""
+"""Our own programs in Go against their own tests: enforcer of policies, provisioner of volumes, the edge's Caddy."""
 
 import subprocess
 
@@ -9,15 +9,18 @@ from support.postgres import ROOT
 
 pytestmark = pytest.mark.stores
 
-[KUBERNETES] = [family for family in FAMILIES if family.name == "kubernetes"]
+_TAGS = {family.name: family.tags for family in FAMILIES}
 
 
-@pytest.mark.parametrize("package", ["netpol", "localpath"])
-def test_it_passes_its_own_tests(package: str) -> None:
+@pytest.mark.parametrize(
+    ("family", "package"),
+    [("kubernetes", "netpol"), ("kubernetes", "localpath"), ("caddy", ".")],
+)
+def test_it_passes_its_own_tests(family: str, package: str) -> None:
     """Compiled as `plm tools` compiles it, so that nothing is compiled twice."""
     done = subprocess.run(
-        ["go", "test", "-v", "-tags", KUBERNETES.tags, f"./{package}"],
-        cwd=ROOT / "toolchain" / "kubernetes",
+        ["go", "test", "-v", "-tags", _TAGS[family], f"./{package}"],
+        cwd=ROOT / "toolchain" / family,
         env=go.environment(),
         capture_output=True,
         text=True,

@@ -1,5 +1,5 @@
 // Command caddy is Caddy with its standard modules, and one habit more: it loads its configuration anew when the
-// certificate that it serves changes on disk. Kubernetes swaps mounted Secrets; Caddy reads files only on a load.
+// certificates that it was given change on disk. Kubernetes swaps mounted Secrets; Caddy reads files only on a load.
 package main
 
 import (
@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -14,48 +15,75 @@ import (
 )
 
 const (
-	certificate = "/var/run/plm/tls/tls.crt"
-	admin       = "http://127.0.0.1:2019"
-	lookEvery   = 5 * time.Second
+	mounted   = "/var/run/plm/tls"
+	adminPort = "http://127.0.0.1:2019"
+	lookEvery = 5 * time.Second
+	// A load takes far less. An admin port that says nothing must not end the looking: the next look asks again.
+	patience = 10 * time.Second
 )
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "run" {
-		go follow(certificate)
+		edge := edge{folder: mounted, admin: adminPort, client: http.Client{Timeout: patience}}
+		// Read before Caddy reads: what is swapped in between counts as a change.
+		edge.served, _ = content(mounted)
+		go func() {
+			for range time.Tick(lookEvery) {
+				edge.look()
+			}
+		}()
 	}
 	caddycmd.Main()
 }
 
-// follow reloads whenever the file's content differs from what was served before.
-func follow(path string) {
-	served, _ := os.ReadFile(path)
-	for range time.Tick(lookEvery) {
-		found, err := os.ReadFile(path)
-		if err != nil || bytes.Equal(found, served) {
-			continue
+// content is all that a Secret of ours holds. The authorities count too: a new CA is trusted before it signs.
+func content(folder string) ([]byte, error) {
+	var all []byte
+	for _, name := range []string{"tls.crt", "tls.key", "ca.crt"} {
+		found, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			return nil, err
 		}
-		if err := reload(); err != nil {
-			log.Printf("could not load the renewed certificate, trying again: %v", err)
-			continue
-		}
-		served = found
+		all = append(all, found...)
 	}
+	return all, nil
+}
+
+// edge is the running Caddy: the folder that its certificates lie in, and its admin port.
+type edge struct {
+	folder string
+	admin  string
+	client http.Client
+	served []byte
+}
+
+// look reloads when the folder holds something else than what was served before.
+func (e *edge) look() {
+	found, err := content(e.folder)
+	if err != nil || bytes.Equal(found, e.served) {
+		return
+	}
+	if err := e.reload(); err != nil {
+		log.Printf("could not load the renewed certificates, trying again: %v", err)
+		return
+	}
+	e.served = found
 }
 
 // reload asks for the running configuration and loads it once more, although it is unchanged.
-func reload() error {
-	current, err := http.Get(admin + "/config/")
+func (e *edge) reload() error {
+	current, err := e.client.Get(e.admin + "/config/")
 	if err != nil {
 		return err
 	}
 	defer current.Body.Close()
-	request, err := http.NewRequest(http.MethodPost, admin+"/load", current.Body)
+	request, err := http.NewRequest(http.MethodPost, e.admin+"/load", current.Body)
 	if err != nil {
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Cache-Control", "must-revalidate")
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := e.client.Do(request)
 	if err != nil {
 		return err
 	}
