@@ -221,3 +221,9 @@ def _doubts(events: Sequence[Event], counts: Mapping[str, int], bite: Bite) -> I
         yield f"{counts['faults_that_bit']} faults bit, {bite.faults_min} are needed"
     if counts["rerouted"] < bite.rerouted_min:
         yield f"{counts['rerouted']} payments were rerouted, {bite.rerouted_min} are needed"
+    for kind in sorted(bite.kinds - _bitten_kinds(events)):
+        yield f"no fault bit any {kind}"
+
+
+def _bitten_kinds(events: Sequence[Event]) -> set[str]:
+    return {event.value["kind"] for event in events if event.kind == "fault" and event.value["bit"]}

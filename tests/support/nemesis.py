@@ -2,13 +2,14 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from support.history import History
 
 CONSENT = "plm.dev/chaos=allowed"
+_KIND = "app.kubernetes.io/component"
 
 
 class Reader(Protocol):
@@ -23,12 +24,13 @@ class Target:
 
     pod: str
     container_id: str
+    kind: str
 
 
 def targets(reader: Reader) -> list[Target]:
     """Ready containers of the pods that consent, in a stable order."""
     found = [
-        Target(pod["metadata"]["name"], container["containerID"])
+        Target(pod["metadata"]["name"], container["containerID"], pod["metadata"]["labels"][_KIND])
         for pod in reader.get("pods", "-l", CONSENT)
         if "deletionTimestamp" not in pod["metadata"]
         for container in pod.get("status", {}).get("containerStatuses", ())
@@ -37,10 +39,20 @@ def targets(reader: Reader) -> list[Target]:
     return sorted(found, key=lambda target: target.pod)
 
 
-def choose(chance: random.Random, among: Sequence[Target], victims_max: int) -> list[Target]:
-    """One to victims_max of them; never all, or nobody could carry on."""
+def choose(
+    chance: random.Random, among: Sequence[Target], victims_max: int, bitten: Collection[str] = ()
+) -> list[Target]:
+    """One to victims_max of them; never all, or nobody could carry on.
+
+    One is of a kind that no fault has bitten yet, as long as there is such a kind: among many nodes, chance alone
+    would leave the ledger out.
+    """
     count = min(chance.randint(1, victims_max), max(0, len(among) - 1))
-    return chance.sample(list(among), count)
+    chosen = chance.sample(list(among), count)
+    owed = [target for target in among if target.kind not in bitten]
+    if chosen and owed and not set(chosen) & set(owed):
+        chosen[0] = chance.choice(owed)
+    return chosen
 
 
 @dataclass
@@ -53,10 +65,11 @@ class Nemesis:
     history: History
     victims_max: int = 2
     clock: Callable[[], float] = time.monotonic
+    _bitten: set[str] = field(default_factory=set)
 
     def strike(self) -> list[Target]:
         """Kill once; returns the victims."""
-        victims = choose(self.chance, targets(self.reader), self.victims_max)
+        victims = choose(self.chance, targets(self.reader), self.victims_max, self._bitten)
         for victim in victims:
             self.kill(victim.pod)
         return victims
@@ -75,5 +88,13 @@ class Nemesis:
             self._note(victim, bit=False, after="")
 
     def _note(self, victim: Target, *, bit: bool, after: str) -> None:
-        value = {"victim": victim.pod, "before": victim.container_id, "after": after, "bit": bit}
+        if bit:
+            self._bitten.add(victim.kind)
+        value = {
+            "victim": victim.pod,
+            "kind": victim.kind,
+            "before": victim.container_id,
+            "after": after,
+            "bit": bit,
+        }
         self.history.add("fault", self.history.next_number(), value=value)

@@ -69,6 +69,8 @@ class Bite:
     faults_min: int = 0
     ok_min: int = 1
     rerouted_min: int = 0
+    # Of whatever bit, by the word that the nemesis has for it.
+    kinds: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from support.verdicts import Account, Bite, FinalRead, Outcome, PostedHop, Promi
 
 CLIENT = "operator"
 BODY = {"from": "a", "to": "d", "amount": "100.00", "currency": "USD"}
-BITE = Bite(faults_min=1, ok_min=1, rerouted_min=1)
+BITE = Bite(faults_min=1, ok_min=1, rerouted_min=1, kinds=frozenset({"mesh-node"}))
 
 
 def hops(key: str, attempt: int = 2) -> list[PostedHop]:
@@ -38,6 +38,10 @@ def receipt(key: str) -> dict[str, Any]:
     }
 
 
+def fault(victim: str, kind: str, *, bit: bool) -> dict[str, Any]:
+    return {"victim": victim, "kind": kind, "bit": bit}
+
+
 @dataclass
 class Run:
     """A sound run: k1 settled, k2 refused, k3 unknown and not posted, k4 unknown and posted; b was killed."""
@@ -54,7 +58,7 @@ class Run:
         self.ask(2, "k2", "fail", {"code": "invalid_amount"})
         self.ask(3, "k3", "info", {"code": "no_answer"})
         self.ask(4, "k4", "info", {"code": "no_answer"})
-        self.events.append(Event(99, "fault", 1, value={"victim": "b", "bit": True}))
+        self.events.append(Event(99, "fault", 1, value=fault("b", "mesh-node", bit=True)))
         self.accounts = {
             "external/USD": Account("USD", -2_000_00),
             "link/a/c": Account("USD", 1_000_00 - 206_00),
@@ -199,7 +203,12 @@ def test_every_broken_promise_turns_red(break_it: Callable[[Run], None], promise
 
 
 def let_no_fault_bite(run: Run) -> None:
-    run.events[-1] = replace(run.events[-1], value={"victim": "b", "bit": False})
+    run.events[-1] = replace(run.events[-1], value=fault("b", "mesh-node", bit=False))
+
+
+def let_one_kind_go_unbitten(run: Run) -> None:
+    run.bite = replace(BITE, kinds=frozenset({"mesh-node", "ledger"}))
+    run.events.append(Event(100, "fault", 2, value=fault("ledger-x", "ledger", bit=False)))
 
 
 def ask_for_more_payments(run: Run) -> None:
@@ -222,6 +231,7 @@ def answer_twice(run: Run) -> None:
     "weaken",
     [
         let_no_fault_bite,
+        let_one_kind_go_unbitten,
         ask_for_more_payments,
         ask_for_more_reroutes,
         lose_an_invocation,
