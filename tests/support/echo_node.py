@@ -102,13 +102,13 @@ async def listening(tls: TlsSettings) -> AsyncIterator[Listening]:
         await server.drain(0)
 
 
-async def served_serial(port: int, client: Path, alpn: str = "h2") -> int:
+async def served_serial(port: int, client: Path, alpn: str = "h2", host: str = "127.0.0.1") -> int:
     """Serial number of the certificate that a new connection is shown."""
     context = ssl.create_default_context(cafile=str(client / "ca.crt"))
     context.load_cert_chain(client / "tls.crt", client / "tls.key")
     context.set_alpn_protocols([alpn])
     context.check_hostname = False
-    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    _, writer = await asyncio.open_connection(host, port, ssl=context)
     found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()
     return x509.load_der_x509_certificate(found).serial_number
