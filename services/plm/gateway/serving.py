@@ -63,8 +63,7 @@ def _replace(served: ssl.SSLContext, fresh: ssl.SSLContext) -> None:
     served.sni_callback = hand_over
 
 
-async def _reload(context: ssl.SSLContext, tls: TlsSettings) -> None:
-    served = read_version(tls)
+async def _reload(context: ssl.SSLContext, tls: TlsSettings, served: tuple[str, int]) -> None:
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
         # In the middle of a swap, or spoilt by hand: the next look may see it whole.
@@ -114,8 +113,10 @@ async def serve(
         server_header=False,
     )
     config.load()
+    # Looked at before it is loaded: what is swapped in between counts as a change.
+    served = read_version(tls)
     config.ssl = _context(tls)
-    reloading = asyncio.create_task(_reload(config.ssl, tls))
+    reloading = asyncio.create_task(_reload(config.ssl, tls, served))
     server = _Server(config, listening)
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())

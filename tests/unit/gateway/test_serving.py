@@ -5,7 +5,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -254,6 +254,32 @@ async def test_a_certificate_that_was_spoilt_changes_nothing(
     async with asyncio.timeout(5):
         while await served_serial(port, edge, alpn="http/1.1") != whole:
             pass
+
+
+async def test_a_certificate_that_is_renewed_while_it_starts_is_shown(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed: list[int] = []
+    load = serving._context
+
+    def load_and_renew(tls: TlsSettings) -> ssl.SSLContext:
+        loaded = load(tls)
+        if not renewed:
+            renewed.append(door.mounted.issue(door.authority, GATEWAY_NAMES))
+        return loaded
+
+    monkeypatch.setattr(serving, "_context", load_and_renew)
+    settings = door.settings.model_copy(update={"https_port": free_port()})
+    other = replace(door, settings=settings, listening=asyncio.Event(), work=None)
+    other.start()
+    await until(other.listening.is_set, 5, "it listens")
+    edge = door.leaf("edge", (EDGE, "edge"))
+    async with asyncio.timeout(5):
+        while await served_serial(settings.https_port, edge, alpn="http/1.1") != renewed[0]:
+            pass
+    door.stop.set()
+    assert other.work is not None
+    await other.work
 
 
 async def test_an_end_lets_answers_out_and_nobody_in(door: Door) -> None:
