@@ -15,7 +15,7 @@ from plm.domain import ids
 from plmop import certificates, ownership
 from plmop.actions import MANAGED_BY, Issue, Manifest, Names
 from plmop.certificates import Authority, BadSecret, Leaf, Trust
-from plmop.cluster import Cluster
+from plmop.cluster import Cluster, ClusterError
 from plmop.mirror import Mirror
 from plmop.ownership import CA_SECRET
 from plmop.settings import OperatorSettings
@@ -60,6 +60,7 @@ class TrustKeeper:
         self._since_s = 0.0
         self._forget_at_s = 0.0
         self.authority: Authority | None = None
+        self._told: Authority | None = None  # the last one of which `refresh` said that it is news
         self.problem = f"there is no Secret {CA_SECRET}"
 
     @property
@@ -83,21 +84,32 @@ class TrustKeeper:
         return leaf
 
     async def refresh(self) -> bool:
-        """Take in plm-ca as it is now and put right all that hangs on it. Returns whether authorities changed."""
-        before = self.authority
+        """Take in plm-ca as it is now and put right all that hangs on it. Returns whether authorities changed.
+
+        Raises ClusterError when something could not be written, after all the rest was; the news then waits.
+        """
+        before = self._told
         try:
             found = await self._read()
         except BadSecret as error:
             if str(error) != self.problem:
                 log.warning("Found no usable CA", problem=str(error))
-            self.authority, self.problem = None, str(error)
+            self._told = self.authority = None
+            self.problem = str(error)
             return before is not None
         is_news = before is None or not found.is_same(before)
         if is_news:
             self.authority, self.problem = found, ""
-        for service in self._settings.service_certificates:
-            await self._keep_service(service, found)
         self._keep_own(found)
+        failures = []
+        for service in self._settings.service_certificates:
+            try:
+                await self._keep_service(service, found)
+            except ClusterError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        self._told = found
         return is_news
 
     def due_in_s(self) -> float | None:

@@ -10,6 +10,7 @@ from cryptography import x509
 from plm.transport.tls import TlsSettings, read_material, read_version
 from plmop import certificates
 from plmop.certificates import Leaf
+from plmop.cluster import ClusterError
 from plmop.trust import write_files
 from support.leaves import Authority, new_authority, write_leaf
 from support.paper_cluster import PaperCluster
@@ -179,6 +180,29 @@ async def test_a_secret_that_others_made_is_left_alone_and_the_rest_goes_on(
     await troupe.look()
     await troupe.trust.refresh()
     assert leaf(cluster, name, troupe).is_trusted
+
+
+async def test_one_secret_that_cannot_be_written_costs_no_other_its_renewal(
+    cluster: PaperCluster, tmp_path: Path
+) -> None:
+    """Nor the nodes the news: they hear of the CA once all is written."""
+
+    def refuse(what: str) -> None:
+        if what == "apply Secret ledger-tls":
+            raise ClusterError("writing Secret ledger-tls", 403, "a webhook said no")
+
+    cluster.before_write = refuse
+    troupe = troupe_of(cluster, Clock(), tmp_path)
+    await troupe.look()
+    for _ in range(2):
+        with pytest.raises(ClusterError, match="a webhook said no"):
+            await troupe.trust.refresh()
+    assert leaf(cluster, "edge-tls", troupe).is_trusted
+    assert (tmp_path / "tls" / "..data" / "tls.crt").exists(), "the operator has its own"
+    cluster.before_write = lambda _: None
+    assert await troupe.trust.refresh()
+    assert leaf(cluster, "ledger-tls", troupe).is_trusted
+    assert not await troupe.trust.refresh()
 
 
 async def test_a_memory_of_trust_that_others_made_stops_all_issuing(
