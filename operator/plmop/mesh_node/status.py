@@ -84,7 +84,7 @@ def _refusals(spec: MeshNodeSpec, observed: Observed) -> Iterator[Verdict]:
     for refusal in standing_refusals(spec, observed):
         reason = _REFUSALS.get(refusal.code, Reason.REGISTRATION_REFUSED)
         message = (
-            f"the ledger refuses: {refusal.detail}; correct the spec, it is asked again each minute"
+            f"the ledger refuses: {refusal.detail}; correct the spec, it is asked again at every resync"
         )
         yield Verdict(Phase.DEGRADED, reason, message)
 
