@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plmkit.console import ExitCode, KitError
-from plmkit.kubectl import chosen_context
+from plmkit.kubectl import chosen_context, with_context
 from plmkit.stack import Workspace
+from plmkit.stack.target import check_target
 from plmkit.state import find_places
 
 
@@ -25,8 +26,8 @@ class Credentials:
 def chosen_credentials(context: str | None) -> Credentials:
     """Those of the cluster that `--context` or PLM_CONTEXT names, else of the embedded one. Raises KitError."""
     workspace = Workspace(find_places(), chosen_context(context))
-    up = "plm up" if workspace.context is None else f"plm up --context {workspace.context}"
-    return load_credentials(workspace.credentials, up)
+    check_target(workspace)
+    return load_credentials(workspace.credentials, with_context("plm up", workspace.context))
 
 
 def load_credentials(path: Path, up: str = "plm up") -> Credentials:

@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from plmkit.kubectl import with_context
+
 Object = Mapping[str, Any]
 
 MESH_NODE_LABEL = "mesh-node"
@@ -76,19 +78,23 @@ def read_health(
     pods: Sequence[Object],
     nodes: Sequence[Object],
     jobs: Sequence[Object] = (),
+    *,
+    context: str | None = None,
 ) -> Health:
-    """Health from Deployments and StatefulSets, Jobs, the pods of them all, and MeshNodes."""
+    """Health from Deployments and StatefulSets, Jobs, the pods of them all, and MeshNodes; cures for that context."""
     lines = [_workload(item, pods) for item in workloads if _component(item) != MESH_NODE_LABEL]
     read_nodes = tuple(sorted((_node(item, pods) for item in nodes), key=lambda node: node.name))
     read_jobs = tuple(_job(item, pods) for item in jobs)
     # Jobs first: what they were to prepare, others wait for.
     troubles = [
-        *(_trouble_of_job(job) for job in read_jobs if job.why_not),
-        *(_trouble_of_workload(line, pods) for line in lines if not line.is_ready),
-        *(_trouble_of_node(node) for node in read_nodes if not node.is_ready),
+        *(_trouble_of_job(job, context) for job in read_jobs if job.why_not),
+        *(_trouble_of_workload(line, pods, context) for line in lines if not line.is_ready),
+        *(_trouble_of_node(node, context) for node in read_nodes if not node.is_ready),
     ]
     if not lines and not jobs:
-        troubles.append(Trouble("nothing of plm is deployed on this cluster", "plm up"))
+        troubles.append(
+            Trouble("nothing of plm is deployed on this cluster", with_context("plm up", context))
+        )
     return Health(
         stores=tuple(line for line in lines if line.kind == "StatefulSet"),
         services=tuple(line for line in lines if line.kind != "StatefulSet"),
@@ -189,22 +195,24 @@ def _why_not_done(pod: Object) -> str:
     return _why_unscheduled(status)
 
 
-def _trouble_of_job(job: Job) -> Trouble:
-    return Trouble(f"job {job.name}: {job.why_not}", f"plm logs {job.app}")
+def _trouble_of_job(job: Job, context: str | None) -> Trouble:
+    return Trouble(f"job {job.name}: {job.why_not}", with_context(f"plm logs {job.app}", context))
 
 
-def _trouble_of_workload(line: Workload, pods: Sequence[Object]) -> Trouble:
+def _trouble_of_workload(line: Workload, pods: Sequence[Object], context: str | None) -> Trouble:
     own = [pod for pod in pods if pod["metadata"]["name"].startswith(f"{line.name}-")]
     why = next((reason for pod in own if (reason := why_not_ready(pod))), "no pod of it runs")
     return Trouble(
-        f"{line.name}: {line.ready} of {line.desired} ready: {why}", f"plm logs {line.name}"
+        f"{line.name}: {line.ready} of {line.desired} ready: {why}",
+        with_context(f"plm logs {line.name}", context),
     )
 
 
-def _trouble_of_node(node: Node) -> Trouble:
+def _trouble_of_node(node: Node, context: str | None) -> Trouble:
+    seen = with_context(f"kubectl describe meshnode {node.name} -n plm", context)
     return Trouble(
         f"node {node.name}: {node.reason}: {node.message}",
-        f"kubectl describe meshnode {node.name} -n plm, and plm logs {node.name}",
+        f"{seen}, and {with_context(f'plm logs {node.name}', context)}",
     )
 
 

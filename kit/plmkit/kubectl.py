@@ -14,13 +14,7 @@ from plmkit.state import Places
 
 NAMESPACE = "plm"
 REQUEST_TIMEOUT_S = 10
-# By what kubectl says.
-_CURES = {
-    "context was not found": "kubectl config get-contexts",
-    "does not exist": "kubectl config get-contexts",
-    "orbidden": f"kubectl auth can-i --list -n {NAMESPACE}",
-    "have a resource type": "plm up",
-}
+_CONTEXTS = "kubectl config get-contexts"
 
 
 class ClusterUnreachable(KitError):
@@ -34,6 +28,11 @@ class Kubectl:
     binary: str
     target: tuple[str, ...]  # --kubeconfig or --context
     is_embedded: bool
+
+    @property
+    def context(self) -> str | None:
+        """The context of another cluster; None for the embedded one."""
+        return None if self.is_embedded else self.target[-1]
 
     def command(self, *arguments: str) -> list[str]:
         """The whole command line, for those who stream."""
@@ -50,23 +49,36 @@ class Kubectl:
             check=False,
         )
         if done.returncode != 0:
-            raise _refusal(done.stderr, command)
+            raise _refusal(done.stderr, command, self.context)
         found = json.loads(done.stdout)
         items: list[Mapping[str, Any]] = found.get("items", [found])
         return items
 
 
-def _refusal(stderr: str, command: Sequence[str]) -> KitError:
+def _refusal(stderr: str, command: Sequence[str], context: str | None) -> KitError:
     lines = [line for line in stderr.strip().splitlines() if line]
     said = lines[-1] if lines else "kubectl failed without a word"
     unreachable = ("refused", "Unable to connect", "i/o timeout", "no route to host", "was refused")
     if any(word in said for word in unreachable):
+        # Another one is not ours to start.
+        cure = "plm up" if context is None else with_context("kubectl cluster-info", context)
         return ClusterUnreachable(
-            "the cluster's API server does not answer", "plm up", ExitCode.UNFIT_ENVIRONMENT
+            "the cluster's API server does not answer", cure, ExitCode.UNFIT_ENVIRONMENT
         )
+    cures = {
+        "context was not found": _CONTEXTS,
+        "does not exist": _CONTEXTS,
+        "orbidden": with_context(f"kubectl auth can-i --list -n {NAMESPACE}", context),
+        "have a resource type": with_context("plm up", context),
+    }
+    found = (cure for words, cure in cures.items() if words in said)
     # Not `plm status`: it may be what asked. The same question by hand shows all that kubectl says.
-    cures = (cure for words, cure in _CURES.items() if words in said)
-    return KitError(f"kubectl: {said}", next(cures, shlex.join(command)))
+    return KitError(f"kubectl: {said}", next(found, shlex.join(command)))
+
+
+def with_context(command: str, context: str | None) -> str:
+    """This command for that cluster. Left out, it would mean the embedded one, and `plm up` would start it."""
+    return command if context is None else f"{command} --context {shlex.quote(context)}"
 
 
 def chosen_context(option: str | None) -> str | None:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from plmkit.console import ExitCode, KitError, Output, emit, emit_json, say
+from plmkit.kubectl import with_context
 from plmkit.stack import Workspace
 from plmkit.state import find_places
 
@@ -61,9 +62,12 @@ def init(
 
 def env(context: Context = None, output: OutputOption = Output.TEXT) -> None:
     """Print the environment for plain `pulumi` and `kubectl`, for eval."""
+    from plmkit.stack.target import check_target
+
     workspace = Workspace(find_places(), context)
+    check_target(workspace)
     if not workspace.is_made:
-        say("there is no stack yet; try: plm stack init")
+        say(f"there is no stack yet; try: {with_context('plm stack init', context)}")
     if output is Output.JSON:
         emit_json({**workspace.variables(), "PATH_FIRST": workspace.search_path()})
         return
@@ -74,10 +78,13 @@ def env(context: Context = None, output: OutputOption = Output.TEXT) -> None:
 def outputs(context: Context = None, output: OutputOption = Output.TEXT) -> None:
     """Print what the deployed stack tells."""
     from plmkit.stack import pulumi
+    from plmkit.stack.target import check_target
 
     workspace = Workspace(find_places(), context)
+    check_target(workspace)
     if not workspace.is_made:
-        raise KitError("there is no stack yet", "plm stack init", ExitCode.UNFIT_ENVIRONMENT)
+        cure = with_context("plm stack init", context)
+        raise KitError("there is no stack yet", cure, ExitCode.UNFIT_ENVIRONMENT)
     found = pulumi.outputs(workspace)
     if output is Output.JSON:
         emit_json(found)

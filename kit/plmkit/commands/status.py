@@ -49,7 +49,7 @@ def status(
     if output is Output.JSON:
         emit_json({"cluster": "running", "daemons": cluster, **asdict(health)})
     else:
-        _emit_screen(health, cluster)
+        _emit_screen(health, cluster, context)
     if health.troubles:
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
@@ -85,7 +85,7 @@ def _observe(context: str | None) -> "Health":
         nodes = []
     pods, jobs = ([item for item in objects if item["kind"] == kind] for kind in ("Pod", "Job"))
     workloads = [item for item in objects if item["kind"] not in {"Pod", "Job"}]
-    return read_health(workloads, pods, nodes, jobs)
+    return read_health(workloads, pods, nodes, jobs, context=context)
 
 
 def _emit_without_cluster(trouble: KitError, daemons: dict[str, bool], output: Output) -> None:
@@ -102,7 +102,9 @@ def _dead(daemons: dict[str, bool]) -> str:
     return f"; not running: {', '.join(dead)}" if dead else ""
 
 
-def _emit_screen(health: "Health", daemons: dict[str, bool]) -> None:
+def _emit_screen(health: "Health", daemons: dict[str, bool], context: str | None) -> None:
+    from plmkit.kubectl import with_context
+
     emit(f"cluster   running{_dead(daemons)}\n")
     _emit_workloads("STORE", health.stores)
     _emit_workloads("SERVICE", health.services)
@@ -110,7 +112,8 @@ def _emit_screen(health: "Health", daemons: dict[str, bool]) -> None:
     for trouble in health.troubles:
         emit(f"wrong     {trouble.what}\n  next    {trouble.cure}")
     if not health.troubles:
-        emit("all well  next: plm demo, or plm pay A D 10000.00 USD")
+        demo = with_context("plm demo", context)
+        emit(f"all well  next: {demo}, or {with_context('plm pay A D 10000.00 USD', context)}")
 
 
 def _emit_nodes(nodes: "Sequence[Node]") -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from plmkit.console import ExitCode, KitError, Output, emit, emit_json, is_interactive, say
-from plmkit.kubectl import chosen_context
+from plmkit.kubectl import chosen_context, with_context
 from plmkit.stack import Workspace
 from plmkit.state import Places, find_places
 
@@ -53,9 +53,11 @@ def up(
 ) -> None:
     """Bring everything up. Interrupted or half done, the same command goes on; done, it changes nothing."""
     from plmkit.stack import making
+    from plmkit.stack.target import check_target
 
     places = find_places()
     workspace = Workspace(places, chosen_context(context))
+    check_target(workspace)
     steps = _Steps()
     with steps.step("doctor"):
         _examine(places, is_embedded=workspace.context is None)
@@ -99,7 +101,8 @@ def _registry(workspace: Workspace) -> str:
     if not registry:
         raise KitError(
             "the stack names no registry for the images",
-            f"plm stack init --context {workspace.context} --registry REGISTRY/PATH --api-url https://ADDRESS:30443",
+            with_context("plm stack init", workspace.context)
+            + " --registry REGISTRY/PATH --api-url https://ADDRESS:30443",
             ExitCode.WRONG_USAGE,
         )
     check_given(configured(workspace, "apiUrl"), workspace.context)
@@ -151,7 +154,10 @@ def _pulumi(workspace: Workspace, *words: str, draws: bool) -> None:
         quiet = ["--non-interactive", "--color", "never", "--suppress-progress"]
         code = pulumi.run_quietly(workspace, [*arguments, *quiet])
     if code != 0:
-        raise KitError(f"pulumi {words[0]} failed", "plm status; then plm up again")
+        status, again = (
+            with_context(command, workspace.context) for command in ("plm status", "plm up")
+        )
+        raise KitError(f"pulumi {words[0]} failed", f"{status}; then {again} again")
 
 
 def _finish(workspace: Workspace, steps: _Steps, output: Output) -> None:

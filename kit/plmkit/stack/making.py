@@ -13,8 +13,10 @@ from typing import Any
 import yaml
 
 from plmkit.console import ExitCode, KitError, say
+from plmkit.kubectl import with_context
 from plmkit.stack import edge_address, pulumi
 from plmkit.stack import secrets as stack_secrets
+from plmkit.stack.target import check_target
 from plmkit.stack.workspace import EMBEDDED, Workspace
 from plmkit.turns import take_turn
 
@@ -29,6 +31,7 @@ def init(workspace: Workspace, *, registry: str = "", api_url: str = "") -> bool
     One that is there keeps its secrets. It takes another registry and another address of its edge, and a new API key
     where its credentials are gone.
     """
+    check_target(workspace)
     plain = _plain(registry, api_url)
     if not workspace.configuration.exists():
         edge_address.check_given(api_url, workspace.context)
@@ -51,10 +54,12 @@ def init(workspace: Workspace, *, registry: str = "", api_url: str = "") -> bool
         return False
 
 
-def _plain(registry: str, api_url: str) -> dict[str, str | list[str]]:
-    found: dict[str, str | list[str]] = {"registry": registry} if registry else {}
+def _plain(registry: str, api_url: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"registry": registry} if registry else {}
     if api_url:
         found |= {"apiUrl": api_url, "edgeAddresses": edge_address.addresses_of(api_url)}
+        if port := edge_address.node_port_of(api_url):
+            found["edgeNodePort"] = port
     return found
 
 
@@ -173,7 +178,7 @@ def set_images(workspace: Workspace, references: Mapping[str, str]) -> bool:
     return _configure(workspace, "images", dict(references))
 
 
-def _configure(workspace: Workspace, name: str, value: str | list[str] | dict[str, str]) -> bool:
+def _configure(workspace: Workspace, name: str, value: Any) -> bool:
     values = _read(workspace)
     configuration = values.setdefault("config", {})
     if configuration.get(f"plm:{name}") == value:
@@ -188,7 +193,9 @@ def _read(workspace: Workspace) -> dict[str, Any]:
         found: dict[str, Any] = yaml.safe_load(workspace.configuration.read_text())
     except FileNotFoundError:
         raise KitError(
-            "there is no stack yet", "plm stack init", ExitCode.UNFIT_ENVIRONMENT
+            "there is no stack yet",
+            with_context("plm stack init", workspace.context),
+            ExitCode.UNFIT_ENVIRONMENT,
         ) from None
     return found
 

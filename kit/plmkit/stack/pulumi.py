@@ -11,6 +11,7 @@ from typing import Any
 
 from plmkit import children
 from plmkit.console import ExitCode, KitError, say
+from plmkit.kubectl import with_context
 from plmkit.stack.workspace import Workspace
 
 # `2 changes` is the sum of others.
@@ -37,7 +38,7 @@ def run(workspace: Workspace, *arguments: str, folder: Path | None = None, stdin
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-15:]
         raise KitError(
             f"pulumi {arguments[0]} failed:\n" + "\n".join(said),
-            "plm status; then the same command again",
+            _cure(workspace),
         )
     return done.stdout
 
@@ -81,8 +82,12 @@ def _program(workspace: Workspace, arguments: Sequence[str], timeout_s: float) -
         env=workspace.environment(),
         cwd=workspace.places.checkout,
         timeout_s=timeout_s,
-        cure="plm status; then the same command again",
+        cure=_cure(workspace),
     )
+
+
+def _cure(workspace: Workspace) -> str:
+    return with_context("plm status", workspace.context) + "; then the same command again"
 
 
 def summary(said: str) -> str:

@@ -73,6 +73,27 @@ def test_each_context_has_its_stack_by_option_or_by_environment(kit: Kit) -> Non
     assert (by_environment["stack"], by_environment["made"]) == ("tiny-prod", False)
 
 
+def test_two_contexts_that_come_to_one_name_do_not_share_a_stack(
+    kit: Kit, pulumi: PaperPulumi
+) -> None:
+    where = ("--api-url", "https://192.0.2.7:30443")
+    kit.call("stack", "init", "--context", "team/x", *where)
+    pulumi.forget()
+    for command in (("init", *where), ("env",), ("outputs",)):
+        done = kit.call("stack", *command, "--context", "team-x")
+        assert done.returncode == 2, command
+        assert "the stack tiny-team-x deploys to team/x, not to team-x" in done.stderr
+        assert "try: kubectl config rename-context team-x " in done.stderr
+    assert pulumi.calls == []
+    assert kit.json("stack", "init", "--context", "team/x")["made"] is False
+
+
+def test_without_a_stack_of_another_cluster_one_is_told_how_to_make_that_one(kit: Kit) -> None:
+    done = kit.call("stack", "outputs", "--context", "prod")
+    assert "try: plm stack init --context prod\n" in done.stderr
+    assert "plm stack init --context prod\n" in kit.call("stack", "env", "--context", "prod").stderr
+
+
 def test_another_cluster_s_edge_is_asked_for_before_anything_is_made(
     kit: Kit, pulumi: PaperPulumi
 ) -> None:

@@ -210,6 +210,32 @@ def test_another_cluster_is_asked_by_its_context(kit: Kit) -> None:
     assert contexts == {"prod", "stage"}
 
 
+def test_whatever_is_wrong_on_another_cluster_its_cures_are_for_that_one(kit: Kit) -> None:
+    """A plain `plm up` would start the embedded one."""
+    elsewhere = ("status", "--context", "team/x")
+    cures = [kit.json(*elsewhere, exit_code=3)["troubles"][0]["cure"]]
+    assert cures == ["kubectl cluster-info --context team/x"]
+    for words in ("pods is forbidden", 'the server doesn\'t have a resource type "jobs"'):
+        (kit.folder / "refusal").write_text(f"error: {words}\n")
+        cures.append(kit.call(*elsewhere).stderr.rpartition("try: ")[2].strip())
+    answer(kit)
+    cures += [trouble["cure"] for trouble in kit.json(*elsewhere, exit_code=1)["troubles"]]
+    answer(kit, {**GATEWAY, "status": {}}, CRASHING, FAILED_JOB, nodes=[node("b", "False")])
+    cures += [trouble["cure"] for trouble in kit.json(*elsewhere, exit_code=1)["troubles"]]
+    assert cures[1:] == [
+        "kubectl auth can-i --list -n plm --context team/x",
+        "plm up --context team/x",
+        "plm up --context team/x",
+        "plm logs migrate --context team/x",
+        "plm logs gateway --context team/x",
+        "kubectl describe meshnode b -n plm --context team/x, and plm logs b --context team/x",
+    ]
+    answer(kit, GATEWAY, nodes=[node("a")])
+    assert kit.call(*elsewhere).stdout.endswith(
+        "next: plm demo --context team/x, or plm pay A D 10000.00 USD --context team/x\n"
+    )
+
+
 def test_without_kubectl_one_is_told_what_brings_it(tmp_path: Path) -> None:
     kit = Kit(tmp_path, system_programs=False)
     done = kit.call("status")

@@ -170,7 +170,7 @@ def test_a_look_at_what_is_there_that_failed_ends_it_there(
 def test_a_foreign_cluster_gets_its_images_by_its_registry_and_ours_is_not_started(
     steps: Steps, kit: Kit
 ) -> None:
-    (kit.state / "Pulumi.tiny-prod.yaml").touch()
+    (kit.state / "Pulumi.tiny-prod.yaml").write_text("config: {kubernetes:context: prod}\n")
     done = kit.call("up", "--context", "prod")
     assert done.returncode == 0, done.stderr
     assert steps.done[2:5] == ["images", "push to registry.example/plm", "stack"]
@@ -182,7 +182,7 @@ def test_a_foreign_stack_that_points_at_the_embedded_edge_is_asked_where_its_own
     steps: Steps, kit: Kit
 ) -> None:
     """As one that an earlier version made."""
-    (kit.state / "Pulumi.tiny-prod.yaml").touch()
+    (kit.state / "Pulumi.tiny-prod.yaml").write_text("config: {kubernetes:context: prod}\n")
     steps.configured["apiUrl"] = ""
     done = kit.call("up", "--context", "prod")
     assert done.returncode == 2
@@ -205,6 +205,27 @@ def test_a_deployment_that_failed_ends_with_one_and_says_how_to_go_on(
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.endswith("plm: pulumi up failed\n  try: plm status; then plm up again\n")
+
+
+def test_a_deployment_elsewhere_that_failed_does_not_send_one_to_the_embedded_cluster(
+    steps: Steps, kit: Kit
+) -> None:
+    """Where a plain `plm up` would start one."""
+    (kit.state / "Pulumi.tiny-prod.yaml").write_text("config: {kubernetes:context: prod}\n")
+    steps.exit_code_of_pulumi = 255
+    done = kit.call("up", "--context", "prod")
+    cure = "plm status --context prod; then plm up --context prod again"
+    assert done.stderr.endswith(f"plm: pulumi up failed\n  try: {cure}\n")
+
+
+def test_a_stack_of_another_cluster_of_nearly_that_name_is_not_updated(
+    steps: Steps, kit: Kit
+) -> None:
+    (kit.state / "Pulumi.tiny-team-x.yaml").write_text("config: {kubernetes:context: team-x}\n")
+    done = kit.call("up", "--context", "team/x")
+    assert done.returncode == 2
+    assert "the stack tiny-team-x deploys to team-x, not to team/x" in done.stderr
+    assert steps.done == []
 
 
 def test_what_a_step_refuses_ends_it_there(

@@ -119,6 +119,7 @@ def test_where_the_edge_is_goes_into_certificate_stack_and_credentials(
     key = load_credentials(elsewhere.credentials).api_key
     assert not making.init(elsewhere, api_url="https://192.0.2.8:443")
     found = configuration(elsewhere)["config"]
+    assert found["plm:edgeNodePort"] == 30443
     assert found["plm:apiUrl"] == "https://192.0.2.8:443"
     assert found["plm:edgeAddresses"] == ["192.0.2.8"]
     after = load_credentials(elsewhere.credentials)
@@ -137,6 +138,34 @@ def test_the_context_chooses_whose_credentials_are_used(
     with pytest.raises(KitError) as missing:
         chosen_credentials("stage")
     assert missing.value.cure == "plm up --context stage"
+
+
+def test_nobody_pays_on_a_cluster_of_nearly_that_name(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLM_STATE_DIR", str(workspace.places.state))
+    made = Workspace(workspace.places, "team/x")
+    making.init(made, api_url=EDGE)
+    assert chosen_credentials("team/x").api_url == EDGE
+    with pytest.raises(KitError, match="deploys to team/x, not to team-x"):
+        chosen_credentials("team-x")
+    values = configuration(made)
+    del values["config"]["kubernetes:context"]
+    made.configuration.write_text(json.dumps(values))
+    with pytest.raises(KitError, match="does not say which cluster") as refused:
+        chosen_credentials("team/x")
+    assert refused.value.cure.startswith("write kubernetes:context: team/x under config")
+
+
+def test_the_edge_listens_where_a_node_is_reached(workspace: Workspace) -> None:
+    elsewhere = Workspace(workspace.places, "prod")
+    making.init(elsewhere, api_url="https://192.0.2.7:31000")
+    assert configuration(elsewhere)["config"]["plm:edgeNodePort"] == 31000
+    making.init(elsewhere, api_url="https://192.0.2.7:32000")
+    assert configuration(elsewhere)["config"]["plm:edgeNodePort"] == 32000
+    # What leads from a port that no node has, or from this machine, is its owner's.
+    making.init(elsewhere, api_url="https://localhost:31000")
+    assert configuration(elsewhere)["config"]["plm:edgeNodePort"] == 32000
 
 
 @pytest.mark.parametrize(
