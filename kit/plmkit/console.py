@@ -1,10 +1,11 @@
 """How `plm` talks: data to stdout, talk to stderr, progress only on a terminal, errors with their cure."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, TextIO
 
 # Where no terminal says how wide it is.
 _WIDTH_OF_FILES = 200
@@ -38,15 +39,40 @@ class KitError(Exception):
 
 
 def say(text: str) -> None:
-    """One line of talk, to stderr."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    """One line of talk, to stderr; lost where nobody can hear it."""
+    try:
+        _write(sys.stderr, text)
+    except OSError:
+        _close(sys.stderr)
 
 
 def emit(text: str) -> None:
-    """Data, to stdout."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """Data, to stdout. Raises KitError when it cannot be written, and ends plm when its reader has gone."""
+    try:
+        _write(sys.stdout, text)
+    except OSError as error:
+        _close(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            # As in `| head -1`: no reason to talk, and none to end as if a check had failed.
+            raise SystemExit(ExitCode.UNFIT_ENVIRONMENT) from None
+        raise KitError(
+            f"the output cannot be written: {error.strerror}",
+            "make room where it goes, then the same command again",
+            ExitCode.UNFIT_ENVIRONMENT,
+        ) from error
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    """A line, in the stream's own encoding; what that cannot carry is escaped. None is a stream closed at the start."""
+    if stream is not None:
+        encoding = stream.encoding or "utf-8"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.flush()
+
+
+def _close(stream: TextIO) -> None:
+    # Python would try once more at the end, and end with a code of its own.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def emit_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
@@ -63,7 +89,7 @@ def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
+    width = None if sys.stdout is not None and sys.stdout.isatty() else _WIDTH_OF_FILES
     console = Console(file=sys.stdout, highlight=False, markup=False, width=width)
     with console.capture() as capture:
         console.print(table)
@@ -73,4 +99,4 @@ def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def is_interactive() -> bool:
     """Whether progress may be drawn: stderr is a terminal."""
-    return sys.stderr.isatty()
+    return sys.stderr is not None and sys.stderr.isatty()

@@ -115,14 +115,14 @@ def _pay_one(
 
     try:
         payment = asyncio.run(run())
-    except (KitError, KeyboardInterrupt):
+        if output is Output.JSON:
+            emit_json({**payment.raw, "idempotencyKey": key})
+        else:
+            emit("\n".join(_lines_of(payment, key)))
+    except (KitError, KeyboardInterrupt, SystemExit):
         # Whoever repeats this payment needs its key, above all when nobody knows what became of it.
         say(f"key {key}")
         raise
-    if output is Output.JSON:
-        emit_json({**payment.raw, "idempotencyKey": key})
-    else:
-        emit("\n".join(_lines_of(payment, key)))
     if payment.state != "settled":
         is_refused = payment.state == "refused"
         raise typer.Exit(ExitCode.CHECK_FAILED if is_refused else ExitCode.NO_ANSWER_YET)
