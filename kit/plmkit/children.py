@@ -28,6 +28,10 @@ _TERMINAL = 2
 _SHOW_CURSOR = "\x1b[?25h"
 
 
+class Missing(KitError):
+    """A program is not there, so it has done nothing either."""
+
+
 class TimedOut(KitError):
     """A program has not ended in time, and was killed."""
 
@@ -53,9 +57,7 @@ def run(
             check=False,
         )
     except FileNotFoundError:
-        raise KitError(
-            f"{command[0]} is missing", "plm tools", ExitCode.UNFIT_ENVIRONMENT
-        ) from None
+        raise Missing(f"{command[0]} is missing", "plm tools", ExitCode.UNFIT_ENVIRONMENT) from None
     except subprocess.TimeoutExpired:
         raise _timed_out(command, timeout_s, cure) from None
 

@@ -4,16 +4,18 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from plmkit import children
 from plmkit.console import ExitCode, KitError
 from plmkit.state import Places
 
 NAMESPACE = "plm"
 REQUEST_TIMEOUT_S = 10
+# Of several requests: it first asks what kinds there are. A plugin that signs in may hang as well.
+_WITHIN_S = 30.0
 _CONTEXTS = "kubectl config get-contexts"
 
 
@@ -42,12 +44,12 @@ class Kubectl:
         """Objects as JSON. Raises ClusterUnreachable, or KitError with kubectl's own words."""
         timeout = f"--request-timeout={REQUEST_TIMEOUT_S}s"
         command = self.command("get", *arguments)
-        done = subprocess.run(
-            [*command, "--output=json", timeout],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        try:
+            done = children.run(
+                [*command, "--output=json", timeout], timeout_s=_WITHIN_S, cure=shlex.join(command)
+            )
+        except children.TimedOut as late:
+            raise ClusterUnreachable(late.what, late.cure, ExitCode.UNFIT_ENVIRONMENT) from None
         if done.returncode != 0:
             raise _refusal(done.stderr, command, self.context)
         found = json.loads(done.stdout)

@@ -1,16 +1,17 @@
 """Puts new images into running Deployments and waits until their pods serve."""
 
 import json
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
+from plmkit import children
 from plmkit.console import KitError
 from plmkit.kubectl import Kubectl, find_kubectl
 from plmkit.state import Places
 
 _NODE_IMAGE = "PLM_NODE_IMAGE"
 _TIMEOUT_S = 120
+_ANSWER_WITHIN_S = 30
 
 
 def image_name(reference: str) -> str:
@@ -63,6 +64,7 @@ def in_order(patches: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
 
 
 def _run(kubectl: Kubectl, *arguments: str) -> None:
-    done = subprocess.run(kubectl.command(*arguments), capture_output=True, text=True, check=False)
+    command = kubectl.command(*arguments)
+    done = children.run(command, timeout_s=_TIMEOUT_S + _ANSWER_WITHIN_S, cure="plm status")
     if done.returncode != 0:
         raise KitError(f"kubectl {arguments[0]}: {done.stderr.strip()}", "plm status")

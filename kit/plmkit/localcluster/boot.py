@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from plmkit.console import KitError
+from plmkit.console import ExitCode, KitError
 from plmkit.localcluster import (
     certificates,
     containers,
@@ -57,7 +57,9 @@ def prepare(layout: Layout, tools: Path) -> Equipment:
     programs = [Path(daemon.command[0]) for daemon in found]
     programs += [tools / name for name in ("kubeadm", "coredns", "plm-pause")]
     if missing := sorted({path.name for path in programs if not path.exists()}):
-        raise KitError(f"tools are missing: {', '.join(missing)}", "plm tools")
+        raise KitError(
+            f"tools are missing: {', '.join(missing)}", "plm tools", ExitCode.UNFIT_ENVIRONMENT
+        )
     images = containers.own_images(tools)
     return Equipment(tools, found, rendering.config_files(layout, images), images)
 

@@ -3,12 +3,12 @@
 import base64
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from plmkit import children
 from plmkit.console import KitError
 from plmkit.localcluster.layout import Layout
 
@@ -19,6 +19,8 @@ _EXTRA_USERS = {
     "plm-localpath": "plm:localpath",
 }
 _COMPLETE = "complete"
+_MADE_WITHIN_S = 120.0
+_CURE = "plm down --purge"
 
 
 def exist(layout: Layout) -> bool:
@@ -71,16 +73,13 @@ def _extract_admin(layout: Layout) -> None:
 
 
 def _kubeadm(tools: Path, *arguments: str) -> str:
-    done = subprocess.run(
+    done = children.run(
         [str(tools / "kubeadm"), *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
+        timeout_s=_MADE_WITHIN_S,
+        cure=_CURE,
         # Without a home kubeadm looks for nothing of the user's; without proxies it does not warn about them.
         env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
     )
     if done.returncode != 0:
-        raise KitError(
-            f"kubeadm {' '.join(arguments[:4])}: {done.stderr.strip()}", "plm down --purge"
-        )
+        raise KitError(f"kubeadm {' '.join(arguments[:4])}: {done.stderr.strip()}", _CURE)
     return done.stdout

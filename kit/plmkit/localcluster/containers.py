@@ -2,21 +2,21 @@
 
 import hashlib
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from plmkit import oci
+from plmkit import children, oci
 from plmkit.console import KitError
 from plmkit.localcluster.layout import Layout
 from plmkit.localcluster.rendering import OwnImages
 
 _NAMESPACE = "k8s.io"
 # One that hangs, stopped or starved, is as good as none.
-_ANSWER_WITHIN_S = 3.0
+ANSWER_WITHIN_S = 3.0
+_WITHIN_S = 30.0
+_IMPORTED_WITHIN_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,10 @@ class Task:
     state: str
 
 
-def ctr(layout: Layout, *arguments: str) -> str:
+def ctr(layout: Layout, *arguments: str, timeout_s: float = _WITHIN_S) -> str:
     """Run `ctr` in Kubernetes' namespace and give its output."""
-    done = subprocess.run(_command(layout, *arguments), check=False, capture_output=True, text=True)
+    log = f"cat {layout.log('containerd')}"
+    done = children.run(_command(layout, *arguments), timeout_s=timeout_s, cure=log)
     if done.returncode != 0:
         raise KitError(f"ctr {' '.join(arguments[:3])}: {done.stderr.strip()}", "plm status")
     return done.stdout
@@ -44,13 +45,8 @@ def answers(layout: Layout) -> bool:
     except OSError:
         return False
     try:
-        done = subprocess.run(
-            _command(layout, "version"),
-            check=False,
-            capture_output=True,
-            timeout=_ANSWER_WITHIN_S,
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired):
+        done = children.run(_command(layout, "version"), timeout_s=ANSWER_WITHIN_S, cure="")
+    except KitError:
         return False
     return done.returncode == 0
 
@@ -66,9 +62,10 @@ def parse_tasks(listing: str) -> list[Task]:
     return [Task(container, int(pid), state) for container, pid, state in rows]
 
 
-def running(layout: Layout) -> list[Task]:
+def running(layout: Layout, *, timeout_s: float = _WITHIN_S) -> list[Task]:
     """All tasks that run now, those of the pods' sandboxes included."""
-    return [task for task in parse_tasks(ctr(layout, "tasks", "ls")) if task.state == "RUNNING"]
+    listed = parse_tasks(ctr(layout, "tasks", "ls", timeout_s=timeout_s))
+    return [task for task in listed if task.state == "RUNNING"]
 
 
 def running_ids(layout: Layout) -> set[str]:
@@ -95,21 +92,25 @@ def kill_task(layout: Layout, task: Task) -> None:
     ctr(layout, "tasks", "kill", "--signal", "SIGKILL", task.container)
 
 
-def forget_all(layout: Layout) -> None:
+def forget_all(layout: Layout, *, timeout_s: float = _WITHIN_S) -> None:
     """Remove every container, all of which have ended, so that the next start begins with none.
 
     containerd itself cleans up after ended tasks at the same moment: what it was faster with is no error.
     """
     for kind in ("tasks", "containers"):
-        if known := ctr(layout, kind, "ls", "-q").split():
-            with suppress(KitError):
-                ctr(layout, kind, "rm", *known)
+        if known := ctr(layout, kind, "ls", "-q", timeout_s=timeout_s).split():
+            try:
+                ctr(layout, kind, "rm", *known, timeout_s=timeout_s)
+            except children.TimedOut:
+                raise
+            except KitError:
+                continue
 
 
 def import_images(layout: Layout, archives: Sequence[Path]) -> None:
     """Import OCI archives; names come from the annotation `io.containerd.image.name`."""
     for archive in archives:
-        ctr(layout, "images", "import", str(archive))
+        ctr(layout, "images", "import", str(archive), timeout_s=_IMPORTED_WITHIN_S)
 
 
 def own_images(tools: Path) -> OwnImages:
@@ -129,7 +130,7 @@ def provide_own_images(layout: Layout, tools: Path, images: OwnImages) -> None:
         archive = layout.images / f"{binary}.tar"
         archive.parent.mkdir(parents=True, exist_ok=True)
         archive.write_bytes(oci.build(oci.static_binary(reference, tools / binary)).content)
-        ctr(layout, "images", "import", str(archive))
+        ctr(layout, "images", "import", str(archive), timeout_s=_IMPORTED_WITHIN_S)
         archive.unlink()
 
 

@@ -1,10 +1,10 @@
 """Kernel settings of the whole machine that the cluster changes, and the modules it needs."""
 
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from plmkit import children
 from plmkit.console import KitError
 
 _SYSCTLS = Path("/proc/sys")
@@ -18,6 +18,7 @@ CHANGED_BY_KUBELET = (
     "vm.panic_on_oom",
 )
 _MODULES = ("overlay", "br_netfilter", "nf_conntrack", "veth")
+_LOADED_WITHIN_S = 30.0
 
 
 def read_settings() -> dict[str, str]:
@@ -51,4 +52,4 @@ def load_modules() -> None:
     """Load what is not built in. A kernel that has it all built in needs no modprobe; `plm doctor` tells the rest."""
     if shutil.which("modprobe") is None:
         return
-    subprocess.run(["modprobe", "-qa", *_MODULES], check=False, capture_output=True)
+    children.run(["modprobe", "-qa", *_MODULES], timeout_s=_LOADED_WITHIN_S, cure="plm doctor")

@@ -1,11 +1,11 @@
 """The cluster's network: one namespace, one link to the host, no way out. Every step may find itself done already."""
 
 import json
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from plmkit import children
 from plmkit.console import KitError
 from plmkit.localcluster.layout import (
     FENCED_RANGES,
@@ -17,6 +17,7 @@ from plmkit.localcluster.layout import (
 
 NAMESPACE_FILE = Path("/run/netns") / NETWORK_NAMESPACE
 _FENCE_METRIC = "4096"
+_WITHIN_S = 10.0
 # Without the second, traffic between pods would pass by the policies.
 _SETTINGS = ("net.ipv4.ip_forward=1", "net.bridge.bridge-nf-call-iptables=1")
 # There are no policies for IPv6. A kernel without it lacks the keys.
@@ -113,16 +114,13 @@ def _settle_namespace() -> None:
 
 def _succeeds(*command: str) -> bool:
     try:
-        return subprocess.run(command, check=False, capture_output=True).returncode == 0
-    except FileNotFoundError:  # where `ip` is missing it has made nothing
+        return children.run(command, timeout_s=_WITHIN_S, cure="plm doctor").returncode == 0
+    except children.Missing:  # it has made nothing
         return False
 
 
 def _run(*command: str, stdin: str = "") -> str:
-    try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, input=stdin)
-    except FileNotFoundError:
-        raise KitError(f"{command[0]} is missing", "plm tools") from None
+    done = children.run(command, timeout_s=_WITHIN_S, cure="plm doctor", stdin=stdin)
     if done.returncode != 0:
         raise KitError(f"{' '.join(command)}: {done.stderr.strip()}", "plm doctor")
     return done.stdout

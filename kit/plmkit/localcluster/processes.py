@@ -120,7 +120,7 @@ def launch(daemon: Launch) -> None:
     launcher = ["setsid", "--fork", "sh", "-c", _LAUNCHER, "sh"]
     words = [str(daemon.record), str(daemon.procs), daemon.fingerprint, *daemon.command]
     path = f"{daemon.search_path}:{SYSTEM_PATH}"
-    with daemon.log.open("ab") as output:
+    with daemon.log.open("ab") as output, suppress(subprocess.TimeoutExpired):
         subprocess.run(
             launcher + words,
             stdin=subprocess.DEVNULL,
@@ -130,6 +130,7 @@ def launch(daemon: Launch) -> None:
             cwd="/",
             env={"PATH": path, "HOME": "/nonexistent", "LANG": "C.UTF-8"},
             check=True,
+            timeout=_RECORDED_WITHIN_S,
         )
     deadline = time.monotonic() + _RECORDED_WITHIN_S
     while read_record(daemon.record) is None:

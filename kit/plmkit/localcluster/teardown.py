@@ -6,12 +6,12 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from plmkit import children
 from plmkit.console import KitError
 from plmkit.localcluster import containers, controlgroups, kernel, network, ownership, processes
 from plmkit.localcluster.layout import CNI_NETWORK, Layout
@@ -19,6 +19,7 @@ from plmkit.localcluster.layout import CNI_NETWORK, Layout
 _DAEMON_PATIENCE_S = 2.0
 _CONTAINER_PATIENCE_S = 2.0
 _ANSWER_WITHIN_S = 1.0
+_UNMOUNTED_WITHIN_S = 5.0
 # Those that would start again what is being stopped go first; containerd goes last, it ends the containers.
 _CONTROLLERS = (
     "plm-localpath",
@@ -79,18 +80,21 @@ def _stop_daemons(layout: Layout, names: Iterable[str]) -> None:
 
 
 def _end_containers(layout: Layout) -> None:
-    """Ask the first process of every container to end, then kill; then let containerd forget them."""
+    """Ask the first process of every container to end, then kill; then let containerd forget them.
+
+    A containerd that dies or hangs meanwhile is none to ask: the control group tells who is left to kill.
+    """
     if not containers.answers(layout):
         return
-    # A containerd that dies meanwhile is none to ask: the control group tells who is left to kill.
+    patience_s = containers.ANSWER_WITHIN_S
     with suppress(KitError):
-        for task in containers.running(layout):
+        for task in containers.running(layout, timeout_s=patience_s):
             with suppress(ProcessLookupError):
                 os.kill(task.pid, 15)
         _wait_until_gone(_CONTAINER_PATIENCE_S)
         processes.kill(controlgroups.container_members())
         _wait_until_gone(_CONTAINER_PATIENCE_S)
-        containers.forget_all(layout)
+        containers.forget_all(layout, timeout_s=patience_s)
 
 
 def _wait_until_gone(patience_s: float) -> None:
@@ -157,7 +161,9 @@ def _character(octal: re.Match[str]) -> str:
 def _unmount(layout: Layout) -> None:
     foreign = foreign_namespaces()
     for point in mount_points(_MOUNTS.read_text(), layout, foreign):
-        done = subprocess.run(["umount", point], check=False, capture_output=True, text=True)
+        done = children.run(
+            ["umount", point], timeout_s=_UNMOUNTED_WITHIN_S, cure=f"fuser -vm {point}"
+        )
         if done.returncode != 0 and "not mounted" not in done.stderr:
             raise KitError(f"umount {point}: {done.stderr.strip()}", f"fuser -vm {point}")
     for file in _NAMESPACES.glob("cni-*"):
@@ -204,6 +210,6 @@ def _plugin_results() -> list[str]:
 def _remove_namespaces_folder() -> None:
     if not _NAMESPACES.exists() or any(_NAMESPACES.iterdir()):
         return
-    subprocess.run(["umount", str(_NAMESPACES)], check=False, capture_output=True)
+    children.run(["umount", str(_NAMESPACES)], timeout_s=_UNMOUNTED_WITHIN_S, cure="plm down")
     with suppress(OSError):
         _NAMESPACES.rmdir()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plmkit import kubectl
 from plmkit.localcluster import processes
 from plmkit.localcluster.layout import Layout
 from support.kit_process import Kit
@@ -119,6 +120,18 @@ def test_however_kubectl_puts_it_nobody_answers(kit: Kit, words: str) -> None:
     start(kit)
     (kit.folder / "refusal").write_text(f"E0501 memcache.go:265] couldn't get list\n{words}\n")
     assert kit.json("status", exit_code=3)["troubles"][0]["cure"] == "plm up"
+
+
+def test_a_kubectl_that_hangs_is_a_cluster_that_does_not_answer(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one whose plugin waits for somebody to sign in."""
+    start(kit)
+    monkeypatch.setattr(kubectl, "_WITHIN_S", 0.3)
+    put(kit.cache / "tools" / "bin", "kubectl", "exec sleep 60")
+    [trouble] = kit.json("status", exit_code=3)["troubles"]
+    assert trouble["what"].endswith("has not ended within 0 s")
+    assert "get deployments" in trouble["cure"]
 
 
 @pytest.mark.parametrize(

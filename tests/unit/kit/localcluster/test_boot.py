@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plmkit.console import KitError
+from plmkit.console import ExitCode, KitError
 from plmkit.localcluster import (
     boot,
     certificates,
@@ -268,6 +268,7 @@ def test_missing_tools_are_named_before_anything_is_done(layout: Layout, tmp_pat
     with pytest.raises(KitError, match=r"tools are missing: .*kubeadm, kubelet") as refused:
         boot.prepare(layout, tmp_path / "empty")
     assert refused.value.cure == "plm tools"
+    assert refused.value.exit_code is ExitCode.UNFIT_ENVIRONMENT
     assert not layout.state.exists()
 
 

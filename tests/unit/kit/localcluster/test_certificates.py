@@ -75,6 +75,14 @@ def test_a_set_that_was_cut_off_does_not_count_and_is_made_anew(layout: Layout, 
     assert len((folder / "asked").read_text().splitlines()) == call + CALLS
 
 
+def test_a_kubeadm_that_hangs_is_told_of(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificates, "_MADE_WITHIN_S", 0.2)
+    put(tools(layout), "kubeadm", "exec sleep 60")
+    with pytest.raises(KitError, match="kubeadm init phase has not ended within 0 s"):
+        certificates.create(layout, tools(layout))
+    assert not certificates.exist(layout)
+
+
 def test_making_anew_leaves_nothing_of_the_set_before(layout: Layout) -> None:
     certificates.create(layout, tools(layout))
     (layout.certificates / "old.key").touch()

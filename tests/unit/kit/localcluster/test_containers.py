@@ -31,6 +31,8 @@ case "$*" in
 esac
 """
 
+HANGS = 'case "$*" in "{}"*) exec sleep 60 ;; esac'
+
 
 @pytest.fixture
 def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Layout]:
@@ -103,12 +105,23 @@ def test_nobody_waits_for_a_socket_that_is_not_there(layout: Layout) -> None:
 def test_a_containerd_that_hangs_is_as_good_as_none(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(containers, "_ANSWER_WITHIN_S", 0.3)
+    monkeypatch.setattr(containers, "ANSWER_WITHIN_S", 0.3)
     put(layout.state / "programs", "ctr", "exec sleep 60")
     assert not containers.answers(layout)
     with pytest.raises(KitError, match="containerd does not answer") as failed:
         containers.wait_until_serving(layout, timeout_s=0.1, meanwhile=lambda: None)
     assert failed.value.cure == f"cat {layout.log('containerd')}"
+
+
+@pytest.mark.parametrize("hangs", ["tasks ls -q", "tasks rm"])
+def test_a_containerd_that_hangs_is_asked_no_further(layout: Layout, hangs: str) -> None:
+    """Each question would take its time again."""
+    script = CTR.format(folder=layout.state)
+    put(layout.state / "programs", "ctr", script.replace("case", f"{HANGS.format(hangs)}\ncase", 1))
+    with pytest.raises(KitError, match="has not ended within 0 s") as hung:
+        containers.forget_all(layout, timeout_s=0.3)
+    assert hung.value.cure == f"cat {layout.log('containerd')}"
+    assert asked(layout)[-1].startswith(hangs)
 
 
 def test_nobody_waits_for_a_containerd_that_has_ended(layout: Layout) -> None:

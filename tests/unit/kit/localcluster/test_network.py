@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from plmkit.console import KitError
+from plmkit.console import ExitCode, KitError
 from plmkit.localcluster import network
 from plmkit.localcluster.layout import FENCED_RANGES
 from support.programs import put
@@ -146,6 +146,20 @@ def test_on_a_machine_without_ip_there_is_nothing_to_remove(
     with pytest.raises(KitError, match="ip is missing") as refused:
         network.up()
     assert refused.value.cure == "plm tools"
+    assert refused.value.exit_code is ExitCode.UNFIT_ENVIRONMENT
+
+
+def test_a_program_that_hangs_is_told_of_whatever_it_was_asked(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not taken for a link that is not there."""
+    monkeypatch.setattr(network, "_WITHIN_S", 0.2)
+    monkeypatch.setenv("PATH", f"{machine.folder / 'programs'}:/usr/bin:/bin")
+    put(machine.folder / "programs", "ip", "exec sleep 60")
+    for ask in (network.down, network.foreign_routes):
+        with pytest.raises(KitError, match=r"ip .* has not ended within 0 s") as hung:
+            ask()
+        assert hung.value.cure == "plm doctor"
 
 
 def test_a_machine_that_routes_our_addresses_elsewhere_is_left_alone(machine: Machine) -> None:

@@ -3,92 +3,30 @@
 import json
 import os
 import socket
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from plmkit.console import KitError
-from plmkit.localcluster import containers, controlgroups, kernel, network, processes, teardown
+from plmkit.localcluster import containers, kernel, teardown
 from plmkit.localcluster.containers import Task
 from plmkit.localcluster.daemons import daemons
 from plmkit.localcluster.layout import Layout
 from plmkit.localcluster.ownership import Ownership
+from support.paper_machine import PaperMachine
 from support.programs import put
 
 OWNER = Ownership("/state", {"kernel.panic": "0"}, namespaces_folder_existed=False)
-STAT = "7 (sh) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 99 20 21"
-
-
-class Machine:
-    """Stands in for everything that a teardown acts on, and writes down the order."""
-
-    def __init__(self, layout: Layout, folder: Path) -> None:
-        self.layout = layout
-        self.folder = folder
-        self.done: list[str] = []
-        self.containerd_answers = True
-        self.containerd_dies = False
-
-    def put_in_place(self, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(processes, "stop", self.stop)
-        patch.setattr(processes, "kill", lambda _pids: self.done.append("kill containers"))
-        patch.setattr(containers, "answers", lambda _layout: self.containerd_answers)
-        patch.setattr(containers, "running", self.running)
-        patch.setattr(containers, "forget_all", lambda _layout: self.done.append("forget"))
-        patch.setattr(controlgroups, "container_members", set[int])
-        patch.setattr(controlgroups, "kill_members", lambda: self.done.append("kill group"))
-        patch.setattr(controlgroups, "remove", lambda: self.done.append("remove group"))
-        patch.setattr(network, "down", self.network_down)
-        patch.setattr(kernel, "restore_settings", lambda _settings: self.done.append("settings"))
-        put(self.folder / "programs", "umount", f'echo "$*" >> {self.folder}/unmounted')
-        patch.setenv("PATH", f"{self.folder / 'programs'}:/usr/bin:/bin")
-        patch.setattr(teardown, "_MOUNTS", self.file("mounts", ""))
-        patch.setattr(teardown, "_NAMESPACES", self.folder / "netns")
-        patch.setattr(teardown, "_CONTAINER_LOGS", self.folder / "logs")
-        patch.setattr(teardown, "_PLUGIN_RESULTS", self.folder / "results")
-        patch.setattr(teardown, "_PROC", self.folder / "proc")
-        patch.setattr(teardown, "_KUBELET_SOCKET", self.folder / "stray" / "kubelet.sock")
-        patch.setattr(teardown, "_STRAY_FOLDERS", (str(self.folder / "stray"),))
-
-    def file(self, name: str, text: str) -> Path:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-    @property
-    def unmounted(self) -> list[str]:
-        path = self.folder / "unmounted"
-        return path.read_text().splitlines() if path.exists() else []
-
-    def record(self, daemon: str) -> None:
-        path = self.layout.record(daemon)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"boot\n{daemon}\n{STAT}\n")
-
-    def stop(self, records: Iterable[processes.ProcessRecord], *, patience_s: float) -> None:
-        self.done += [f"stop {record.fingerprint}" for record in records]
-
-    def running(self, _layout: Layout) -> list[Task]:
-        self.done.append("ask containers")
-        if self.containerd_dies:
-            raise KitError("ctr tasks ls: connection refused", "plm status")
-        return []
-
-    def network_down(self) -> None:
-        kept = [folder for folder in (self.layout.run, self.layout.addresses) if folder.exists()]
-        self.done.append("network, records first" if not kept else "network, records kept")
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    made = Machine(Layout(tmp_path / "state"), tmp_path / "machine")
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PaperMachine:
+    made = PaperMachine(Layout(tmp_path / "state"), tmp_path / "machine")
     made.put_in_place(monkeypatch)
     return made
 
 
-def test_who_starts_others_goes_first_and_settings_come_back_last(machine: Machine) -> None:
+def test_who_starts_others_goes_first_and_settings_come_back_last(machine: PaperMachine) -> None:
     names = [daemon.name for daemon in daemons(machine.layout, Path("/tools"))]
     for name in names:
         machine.record(name)
@@ -112,21 +50,39 @@ def test_who_starts_others_goes_first_and_settings_come_back_last(machine: Machi
     assert asked < min(map(machine.done.index, ("stop containerd", "stop plm-netpol")))
 
 
-def test_nothing_at_all_is_brought_down_without_complaint(machine: Machine) -> None:
+def test_nothing_at_all_is_brought_down_without_complaint(machine: PaperMachine) -> None:
     machine.containerd_answers = False
     teardown.stop(machine.layout, None)
     teardown.stop(machine.layout, None)
     assert machine.done == ["kill group", "network, records first", "remove group"] * 2
 
 
-def test_a_containerd_that_dies_meanwhile_stops_nothing(machine: Machine) -> None:
+def test_a_containerd_that_dies_meanwhile_stops_nothing(machine: PaperMachine) -> None:
     machine.containerd_dies = True
     teardown.stop(machine.layout, OWNER)
     assert machine.done[0] == "ask containers"
     assert machine.done[-1] == "settings"
 
 
-def test_data_stays_and_what_must_not_outlive_the_pods_goes(machine: Machine) -> None:
+def test_a_containerd_that_hangs_meanwhile_leaves_time_for_the_rest(machine: PaperMachine) -> None:
+    """Going down takes ten seconds at most: patience with daemons, twice, and what containerd may take."""
+    teardown.stop(machine.layout, OWNER)
+    assert max(machine.limits) + 2 * teardown._DAEMON_PATIENCE_S <= 8
+
+
+def test_a_mount_that_hangs_is_told_of(
+    machine: PaperMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = machine.layout.kubelet / "pods" / "token"
+    machine.file("mounts", f"tmpfs {point} tmpfs rw 0 0\n")
+    put(machine.folder / "programs", "umount", "exec sleep 60")
+    monkeypatch.setattr(teardown, "_UNMOUNTED_WITHIN_S", 0.1)
+    with pytest.raises(KitError, match=r"umount .* has not ended within 0 s") as hung:
+        teardown.stop(machine.layout, OWNER)
+    assert hung.value.cure == f"fuser -vm {point}"
+
+
+def test_data_stays_and_what_must_not_outlive_the_pods_goes(machine: PaperMachine) -> None:
     layout = machine.layout
     gone = (layout.addresses, layout.containerd_state, layout.run)
     kept = (layout.etcd, layout.volumes, layout.certificates, layout.containerd_root, layout.logs)
@@ -138,7 +94,7 @@ def test_data_stays_and_what_must_not_outlive_the_pods_goes(machine: Machine) ->
     assert [folder for folder in kept if not (folder / "file").exists()] == []
 
 
-def test_a_purge_leaves_what_is_not_the_cluster_s(machine: Machine) -> None:
+def test_a_purge_leaves_what_is_not_the_cluster_s(machine: PaperMachine) -> None:
     machine.layout.etcd.mkdir(parents=True)
     machine.layout.admin_kubeconfig.touch()
     (machine.layout.state / "passphrase").touch()
@@ -167,7 +123,7 @@ def test_mount_points_are_ours_the_innermost_first() -> None:
     ]
 
 
-def test_what_is_still_mounted_is_freed_before_data_could_be_removed(machine: Machine) -> None:
+def test_what_is_still_mounted_is_freed_before_data_could_be_removed(machine: PaperMachine) -> None:
     point = machine.layout.kubelet / "pods" / "token"
     machine.file("mounts", f"tmpfs {point} tmpfs rw 0 0\ntmpfs /elsewhere tmpfs rw 0 0\n")
     teardown.stop(machine.layout, None)
@@ -180,7 +136,7 @@ def test_what_is_still_mounted_is_freed_before_data_could_be_removed(machine: Ma
     assert failed.value.cure == f"fuser -vm {point}"
 
 
-def test_logs_of_our_containers_go_and_those_of_others_stay(machine: Machine) -> None:
+def test_logs_of_our_containers_go_and_those_of_others_stay(machine: PaperMachine) -> None:
     logs = machine.folder / "logs"
     logs.mkdir(parents=True)
     (logs / "ours.log").symlink_to(machine.layout.pod_logs / "pod" / "0.log")
@@ -190,7 +146,7 @@ def test_logs_of_our_containers_go_and_those_of_others_stay(machine: Machine) ->
     assert sorted(path.name for path in logs.iterdir()) == ["file.log", "theirs.log"]
 
 
-def test_sockets_of_killed_shims_and_results_of_our_network_go(machine: Machine) -> None:
+def test_sockets_of_killed_shims_and_results_of_our_network_go(machine: PaperMachine) -> None:
     socket = machine.file("s/1234", "")
     tasks = machine.layout.containerd_state / "io.containerd.runtime.v2.task" / "k8s.io"
     for name, text in (("one", f"unix://{socket}"), ("torn", "")):
@@ -212,7 +168,7 @@ def result_of(*namespaces: str) -> str:
     return json.dumps({"result": {"interfaces": [{"name": "cni0"}, *interfaces]}})
 
 
-def test_pods_of_another_runtime_keep_their_namespaces(machine: Machine) -> None:
+def test_pods_of_another_runtime_keep_their_namespaces(machine: PaperMachine) -> None:
     """All runtimes name them alike. A pod lives in one; another's network tells of the other; nobody of the third."""
     namespaces = [machine.file(f"netns/cni-{name}", "") for name in ("lived-in", "told", "ours")]
     machine.file("results/cbr0-abc-eth0", result_of("cni-told"))
@@ -232,7 +188,7 @@ def test_a_result_that_cannot_be_read_tells_of_no_namespace(text: str) -> None:
     assert teardown.namespaces_in(text) == set()
 
 
-def test_a_socket_on_which_another_kubelet_listens_stays(machine: Machine) -> None:
+def test_a_socket_on_which_another_kubelet_listens_stays(machine: PaperMachine) -> None:
     path = machine.file("stray/kubelet.sock", "")
     path.unlink()
     with socket.socket(socket.AF_UNIX) as theirs:
@@ -244,7 +200,7 @@ def test_a_socket_on_which_another_kubelet_listens_stays(machine: Machine) -> No
     assert not path.exists()
 
 
-def test_folders_that_others_use_too_stay(machine: Machine) -> None:
+def test_folders_that_others_use_too_stay(machine: PaperMachine) -> None:
     theirs = machine.file("stray/theirs", "")
     teardown.stop(machine.layout, OWNER)
     assert theirs.exists()
@@ -254,7 +210,7 @@ def test_folders_that_others_use_too_stay(machine: Machine) -> None:
     ("existed", "others", "left"), [(False, False, False), (False, True, True), (True, False, True)]
 )
 def test_the_namespaces_folder_goes_if_we_made_it_and_nobody_else_is_in_it(
-    machine: Machine, *, existed: bool, others: bool, left: bool
+    machine: PaperMachine, *, existed: bool, others: bool, left: bool
 ) -> None:
     folder = machine.folder / "netns"
     folder.mkdir(parents=True)
@@ -269,7 +225,7 @@ def test_the_namespaces_folder_goes_if_we_made_it_and_nobody_else_is_in_it(
 
 
 def test_settings_that_cannot_be_put_back_end_a_teardown_and_not_before(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+    machine: PaperMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_settings: Any) -> None:
         raise KitError("the kernel does not take back kernel.panic", "sysctl -w kernel.panic=0")
@@ -283,7 +239,7 @@ def test_settings_that_cannot_be_put_back_end_a_teardown_and_not_before(
 
 
 def test_first_processes_of_containers_are_asked_before_they_are_killed(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+    machine: PaperMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[int, int]] = []
 
@@ -293,7 +249,7 @@ def test_first_processes_of_containers_are_asked_before_they_are_killed(
 
     monkeypatch.setattr(os, "kill", kill)
     tasks = [Task("one", 11, "RUNNING"), Task("two", 12, "RUNNING")]
-    monkeypatch.setattr(containers, "running", lambda _layout: tasks)
+    monkeypatch.setattr(containers, "running", lambda _layout, *, timeout_s: tasks)
     teardown.stop(machine.layout, OWNER)
     assert asked == [(11, 15), (12, 15)]
     assert machine.done[:2] == ["kill containers", "forget"]
