@@ -133,7 +133,8 @@ def _install(packages: Sequence[str], display: Display) -> tuple[str, ...]:
     missing = debian.missing(packages) if packages else ()
     if missing:
         display.say(f"installing Debian packages: {' '.join(missing)}")
-        debian.install(missing)
+        debian.install(missing, display.say)
+    debian.tidy(display.say)
     return missing
 
 

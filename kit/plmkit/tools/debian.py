@@ -1,82 +1,147 @@
-"""Debian packages: what is missing, and its installation without starting a daemon."""
+"""Debian packages: what is missing, and its installation without starting a daemon, now or at the next boot."""
 
 import os
+import shlex
+import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from plmkit import children, groups
 from plmkit.console import ExitCode, KitError
+from plmkit.tools import holds
+from plmkit.turns import take_turn
 
-_POLICY = Path("/usr/sbin/policy-rc.d")
 _LISTS = Path("/var/lib/apt/lists")
+# Of the whole machine: installations with caches of their own share its packages.
+_TURN = Path("/run/lock/plm-packages")
+_ANSWER_WITHIN_S = 60.0
+# A download that stands still is given up by apt itself, much earlier.
+_INSTALLED_WITHIN_S = 3600.0
+# What somebody has set stays; there is nobody to ask.
+_KEEP = "--force-confold"
+_OPTIONS = (
+    "-qq",
+    "-o", "Dpkg::Use-Pty=0",
+    "-o", f"Dpkg::Options::={_KEEP}",
+    "-o", "DPkg::Lock::Timeout=300",  # a machine that has just booted may be at its upgrades
+    "-o", "Acquire::Retries=3",
+    "-o", "Acquire::http::Timeout=30",
+    "-o", "Acquire::https::Timeout=30",
+)  # fmt: skip
+
+Say = Callable[[str], None]
 
 
 def missing(packages: Sequence[str]) -> tuple[str, ...]:
-    """Those that are not installed. Raises KitError where dpkg is none."""
-    try:
-        done = subprocess.run(
-            ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Abbrev}\n", *packages],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except FileNotFoundError:
+    """Those that are not installed, nor provided by one that is. Raises KitError where dpkg is none."""
+    if shutil.which("dpkg-query") is None:
         raise KitError(
             "this is no Debian: dpkg-query is missing",
             f"install yourself: {' '.join(packages)}",
             ExitCode.UNFIT_ENVIRONMENT,
-        ) from None
-    installed = {line.split()[0] for line in done.stdout.splitlines() if line.endswith("ii ")}
-    return tuple(package for package in packages if package not in installed)
+        )
+    named = _query("${Package} ${db:Status-Abbrev}\n", *packages)
+    installed = {line.split()[0] for line in named if line.endswith("ii ")}
+    absent = tuple(package for package in packages if package not in installed)
+    if not absent:
+        return ()
+    # Docker's containerd.io, say, is containerd and runc in one, and would have to go for Debian's.
+    texts = _query("${db:Status-Abbrev}${Provides}\n")
+    provided = {
+        words.split()[0]
+        for text in texts
+        if text.startswith("ii ")
+        for words in text.removeprefix("ii ").split(",")
+        if words.strip()
+    }
+    return tuple(package for package in absent if package not in provided)
 
 
-def install(packages: Sequence[str]) -> None:
-    """Install them. Raises KitError with apt's last words."""
+def _query(form: str, *packages: str) -> list[str]:
+    command = ["dpkg-query", "--show", f"--showformat={form}", *packages]
+    return groups.run(
+        command, timeout_s=_ANSWER_WITHIN_S, cure=shlex.join(command)
+    ).stdout.splitlines()
+
+
+def tidy(say: Say) -> None:
+    """Take away what an installation that was killed has left: it would keep other people's daemons from starting."""
+    if os.getuid() == 0 and holds.are_left():
+        with _turn(say):
+            holds.release()
+
+
+def install(packages: Sequence[str], say: Say) -> None:
+    """Install them; nothing is removed for them. Raises KitError with apt's last words."""
     if os.getuid() != 0:
         raise KitError(
             f"packages are missing: {' '.join(packages)}",
             f"apt-get install {' '.join(packages)}",
             ExitCode.UNFIT_ENVIRONMENT,
         )
-    with _no_daemons():
-        if not any(_LISTS.glob("*_Packages*")):
-            _apt("update")
-        try:
-            _apt("install", "--yes", "--no-install-recommends", *packages)
-        except KitError:
-            # Lists that are older than the mirror name files that are gone.
-            _apt("update")
-            _apt("install", "--yes", "--no-install-recommends", *packages)
+    with _turn(say):
+        is_ours = holds.are_left()
+        if not is_ours:
+            # Where somebody else's installation was cut off, its daemons start as they would have.
+            _finish_what_was_cut_off()
+        with holds.held():
+            if is_ours:
+                _finish_what_was_cut_off()
+            _install(packages)
 
 
-def _apt(*arguments: str) -> None:
-    done = subprocess.run(
-        ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0", *arguments],
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def _install(packages: Sequence[str]) -> None:
+    words = ["install", "--no-install-recommends", *packages]
+    if not any(_LISTS.glob("*_Packages*")):
+        _apt("update")
+    try:
+        _apt(*words)
+    except KitError:
+        # Lists that are older than the mirror name files that are gone.
+        _apt("update")
+        _apt(*words)
+
+
+def _turn(say: Say) -> AbstractContextManager[None]:
+    return take_turn(_TURN, lambda: say("waiting: another plm is at the packages"))
+
+
+def _finish_what_was_cut_off() -> None:
+    """Else apt refuses to begin. Does nothing as a rule; where it fails, apt says why."""
+    _attend("dpkg", _KEEP, "--configure", "-a")
+
+
+def _apt(action: str, *words: str) -> None:
+    unasked = ["--yes", "--no-remove"] if action == "install" else []
+    done = _attend("apt-get", *_OPTIONS, *unasked, action, *words)
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
         raise KitError(
-            f"apt-get {arguments[0]} failed: {' '.join(said)}",
-            f"apt-get {' '.join(arguments)}",
+            f"apt-get {action} failed: {' '.join(said)}",
+            _cure(" ".join(said), action, *words),
             ExitCode.UNFIT_ENVIRONMENT,
         )
 
 
-@contextmanager
-def _no_daemons() -> Iterator[None]:
-    """Packages of servers start them; ours run in the cluster or not at all."""
-    if _POLICY.exists():
-        yield
-        return
-    _POLICY.write_text("#!/bin/sh\nexit 101\n")
-    _POLICY.chmod(0o755)
-    try:
-        yield
-    finally:
-        _POLICY.unlink(missing_ok=True)
+def _cure(said: str, *words: str) -> str:
+    if "dpkg --configure" in said:
+        return "dpkg --configure -a; then plm tools again"
+    if words == ("update",):
+        return "apt-get update (does the mirror answer?); then plm tools again"
+    # By hand it asks before it removes anything.
+    return f"{shlex.join(['apt-get', *words])}; then plm tools again"
+
+
+def _attend(*command: str) -> subprocess.CompletedProcess[str]:
+    # Cut off it would leave packages half-way in: told to end, it ends after the one that it has in hand.
+    return children.attend(
+        children.LongOne(
+            command=command,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            cwd=Path("/"),
+            timeout_s=_INSTALLED_WITHIN_S,
+            cure="ps -ef | grep dpkg (what does it wait for?); then plm tools again",
+        )
+    )
