@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from plmkit.console import ExitCode, KitError, Output, emit, emit_json, is_inter
 from plmkit.kubectl import chosen_context, with_context
 from plmkit.stack import Workspace
 from plmkit.state import Places, find_places
+
+if TYPE_CHECKING:
+    from plmkit.localcluster import LocalCluster
 
 _EXAMPLES = """
 Examples:
@@ -62,6 +65,8 @@ def up(
     with steps.step("doctor"):
         _examine(places, is_embedded=workspace.context is None)
     # Asked for now: it would be a pity after twenty minutes of building.
+    if workspace.context is None and not take_over:
+        _local_cluster(places).refuse_another()
     registry = "" if workspace.context is None else _registry(workspace)
     _provide_tools(places, steps)
     references = _provide_images(workspace, steps, registry, take_over=take_over)
@@ -82,6 +87,12 @@ def _examine(places: Places, *, is_embedded: bool) -> None:
         raise KitError(
             "; ".join(finding.what for finding in failures), first.cure, ExitCode.UNFIT_ENVIRONMENT
         )
+
+
+def _local_cluster(places: Places) -> "LocalCluster":
+    from plmkit.localcluster import LocalCluster
+
+    return LocalCluster(places, places.cache / "tools" / "bin")
 
 
 def _provide_tools(places: Places, steps: _Steps) -> None:
@@ -113,13 +124,12 @@ def _provide_images(
     workspace: Workspace, steps: _Steps, registry: str, *, take_over: bool
 ) -> dict[str, str]:
     from plmkit import images
-    from plmkit.localcluster import LocalCluster
 
     places = workspace.places
     with steps.step("images"):
         built = images.ensure(places, say=say)
     if workspace.context is None:
-        cluster = LocalCluster(places, places.cache / "tools" / "bin")
+        cluster = _local_cluster(places)
         with steps.step("cluster"):
             cluster.start(take_over=take_over, progress=say)
         with steps.step("import"):

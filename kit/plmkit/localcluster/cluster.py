@@ -1,5 +1,6 @@
 """The embedded single-node Kubernetes: start, revive, stop, remove, and reach into it."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,12 @@ class LocalCluster:
             boot.carry_out(plan, self.layout, equipment, self.api)
         return plan
 
+    def refuse_another(self) -> None:
+        """Raise KitError where another installation's cluster holds the machine, as `start` would."""
+        owner = ownership.read()
+        if owner is not None and owner.state != str(self.layout.state):
+            raise _held_by(owner.state)
+
     def stop(self) -> bool:
         """End everything of this installation, keep the data, and tell whether the machine was held for it.
 
@@ -116,11 +123,15 @@ class LocalCluster:
 
 def _stop_other(state: str, *, take_over: bool, progress: Callable[[str], None]) -> None:
     if not take_over:
-        raise KitError(
-            f"this machine already runs the cluster of {state}",
-            f"PLM_STATE_DIR={state} plm down",
-            ExitCode.UNFIT_ENVIRONMENT,
-        )
+        raise _held_by(state)
     progress(f"stopping the cluster of {state}; its data stays")
     teardown.stop(Layout(Path(state)), ownership.read())
     ownership.clear_record()
+
+
+def _held_by(state: str) -> KitError:
+    return KitError(
+        f"this machine already runs the cluster of {state}",
+        f"PLM_STATE_DIR={shlex.quote(state)} plm down",
+        ExitCode.UNFIT_ENVIRONMENT,
+    )

@@ -25,6 +25,7 @@ class Steps:
     def __init__(self) -> None:
         self.done: list[str] = []
         self.exit_code_of_pulumi = 0
+        self.held = False
         self.references: Mapping[str, str] = {}
         self.arguments: list[str] = []
         self.configured = {"registry": "registry.example/plm", "apiUrl": "https://192.0.2.7:30443"}
@@ -51,6 +52,10 @@ class Steps:
 
     def local_cluster(self, *_arguments: Any) -> "Steps":
         return self
+
+    def refuse_another(self) -> None:
+        if self.held:
+            raise KitError("this machine already runs another", "plm down")
 
     def start(self, *, take_over: bool, progress: Any) -> None:
         self.done.append("take over" if take_over else "start")
@@ -193,6 +198,10 @@ def test_a_foreign_stack_that_points_at_the_embedded_edge_is_asked_where_its_own
 def test_another_installation_s_cluster_is_taken_over_only_when_asked(
     steps: Steps, kit: Kit
 ) -> None:
+    steps.held = True
+    done = kit.call("up")
+    assert "this machine already runs another" in done.stderr
+    assert steps.done == ["doctor"], "before half an hour of building"
     kit.call("up", "--take-over")
     assert "take over" in steps.done
 

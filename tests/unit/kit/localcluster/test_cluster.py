@@ -97,6 +97,16 @@ def test_another_installation_s_cluster_is_not_stopped_unasked(machine: Machine)
     assert machine.held_by_name() == "theirs"
 
 
+def test_whose_the_machine_is_can_be_known_before_a_start(machine: Machine) -> None:
+    cluster(machine, "ours").refuse_another()
+    machine.hold_for(machine.folder / "ours")
+    cluster(machine, "ours").refuse_another()
+    with pytest.raises(KitError, match="already runs the cluster of") as refused:
+        cluster(machine, "theirs").refuse_another()
+    assert refused.value.cure == f"PLM_STATE_DIR={machine.folder / 'ours'} plm down"
+    assert refused.value.exit_code is ExitCode.UNFIT_ENVIRONMENT
+
+
 def test_asked_to_take_over_it_is_stopped_first_and_its_data_stays(machine: Machine) -> None:
     machine.hold_for(machine.folder / "theirs")
     told: list[str] = []
