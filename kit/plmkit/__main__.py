@@ -2,13 +2,14 @@
 
 import signal
 import sys
+import traceback
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from plmkit import commands
-from plmkit.console import KitError, say
+from plmkit.console import ExitCode, KitError, say
 
 _EXAMPLES = """
 Examples:
@@ -54,10 +55,24 @@ def main() -> None:
     commands.register_all(APP)
     try:
         APP()
-    except KitError as error:
-        say(f"plm: {error.what}")
-        say(f"  try: {error.cure}")
-        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the last place: no fault may end like a check that failed
+        told = _told(error)
+        say(f"plm: {told.what}")
+        say(f"  try: {told.cure}")
+        sys.exit(told.exit_code)
+
+
+def _told(error: Exception) -> KitError:
+    if isinstance(error, KitError):
+        return error
+    if isinstance(error, OSError) and error.strerror:
+        # Where it was to be expected it was caught; here a disk is full, or a folder is not for us.
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        cure = "mend that, then the same command again"
+        return KitError(what, cure, ExitCode.UNFIT_ENVIRONMENT)
+    say("".join(traceback.format_exception(error)).rstrip())
+    cure = "report it with the lines above"
+    return KitError("this is a fault of plm itself", cure, ExitCode.OWN_FAULT)
 
 
 if __name__ == "__main__":

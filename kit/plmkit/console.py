@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     WRONG_USAGE = 2
     UNFIT_ENVIRONMENT = 3
     NO_ANSWER_YET = 4
+    OWN_FAULT = 70
 
 
 class Output(StrEnum):

@@ -1,8 +1,10 @@
 """Who `plm` is towards the gateway: address, key and CA, written into the state folder when the stack is made."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from plmkit.console import ExitCode, KitError
 from plmkit.kubectl import chosen_context, with_context
@@ -33,8 +35,7 @@ def chosen_credentials(context: str | None) -> Credentials:
 def load_credentials(path: Path, up: str = "plm up") -> Credentials:
     """What `plm stack init` wrote. Raises KitError when it is not there or cannot be read; `up` is the cure."""
     try:
-        found = json.loads(path.read_text())
-        return Credentials(found["apiUrl"], found["apiKey"], Path(found["caFile"]))
+        return _credentials(json.loads(path.read_text()))
     except FileNotFoundError:
         raise KitError(
             f"there is no running platform: {path} is missing",
@@ -47,3 +48,17 @@ def load_credentials(path: Path, up: str = "plm up") -> Credentials:
             f"{up} (it makes a new key)",
             ExitCode.UNFIT_ENVIRONMENT,
         ) from None
+
+
+def _credentials(found: Mapping[str, str]) -> Credentials:
+    """Raises ValueError, KeyError or TypeError for what no request could be made with."""
+    api_url, api_key, ca_file = (str.strip(found[name]) for name in ("apiUrl", "apiKey", "caFile"))
+    parts = urlsplit(api_url)
+    # Over http the key would be read by whoever listens. A port that is none raises, when it is asked for.
+    if parts.scheme != "https" or not parts.hostname or parts.port == 0:
+        raise ValueError(f"apiUrl {api_url!r} is no https address")
+    if not (api_key.isascii() and api_key.isprintable() and api_key):
+        raise ValueError("apiKey is not printable ASCII")
+    if "\0" in ca_file:
+        raise ValueError("caFile is no path")
+    return Credentials(api_url, api_key, Path(ca_file))

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from plmkit.console import ExitCode, KitError
+
 
 @dataclass(frozen=True)
 class Places:
@@ -30,13 +32,29 @@ class Places:
 
 
 def find_places() -> Places:
-    """The places of this process: XDG folders, or PLM_STATE_DIR and PLM_CACHE_DIR where set."""
-    # Resolved: daemons have another working directory, and mount tables know no links.
-    home = Path.home()
-    cache_home = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    state_home = Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state")
+    """The places of this process: XDG folders, or PLM_STATE_DIR and PLM_CACHE_DIR where set. Raises KitError."""
     return Places(
         checkout=Path(__file__).resolve().parents[2],
-        cache=Path(os.environ.get("PLM_CACHE_DIR") or cache_home / "plm").resolve(),
-        state=Path(os.environ.get("PLM_STATE_DIR") or state_home / "plm").resolve(),
+        cache=_place("PLM_CACHE_DIR", "XDG_CACHE_HOME", ".cache"),
+        state=_place("PLM_STATE_DIR", "XDG_STATE_HOME", ".local/state"),
     )
+
+
+def _place(own: str, general: str, below_home: str) -> Path:
+    named = os.environ.get(own)
+    try:
+        folder = Path(named or _general(general, below_home) / "plm")
+        # Resolved: daemons have another working directory, and mount tables know no links.
+        return folder.resolve()
+    except (RuntimeError, OSError) as error:
+        # pathlib's own words for links in a ring, and for a user without a home.
+        raise KitError(
+            f"plm has no folder to keep things in: {error}",
+            f"name one with {own}=/path/to/a/folder",
+            ExitCode.UNFIT_ENVIRONMENT,
+        ) from error
+
+
+def _general(variable: str, below_home: str) -> Path:
+    named = os.environ.get(variable)
+    return Path(named) if named else Path.home() / below_home

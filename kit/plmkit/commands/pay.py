@@ -119,7 +119,7 @@ def _pay_one(
             emit_json({**payment.raw, "idempotencyKey": key})
         else:
             emit("\n".join(_lines_of(payment, key)))
-    except (KitError, KeyboardInterrupt, SystemExit):
+    except BaseException:
         # Whoever repeats this payment needs its key, above all when nobody knows what became of it.
         say(f"key {key}")
         raise

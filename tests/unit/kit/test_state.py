@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from plmkit.console import KitError
 from plmkit.state import Places, find_places
 
 CHECKOUT = Path(__file__).parents[3]
@@ -54,3 +55,30 @@ def test_a_link_is_followed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_looking_makes_nothing(home: Path) -> None:
     find_places()
     assert list(home.iterdir()) == []
+
+
+def test_links_in_a_ring_are_told_with_the_variable_that_names_them(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "ring").symlink_to(home / "ring")
+    monkeypatch.setenv("PLM_CACHE_DIR", str(home / "ring"))
+    with pytest.raises(KitError, match="Symlink loop") as told:
+        find_places()
+    assert told.value.cure.startswith("name one with PLM_CACHE_DIR=")
+
+
+def test_a_user_without_a_home_is_asked_for_folders_alone(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that runs under any number."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(KitError, match="home directory") as told:
+        find_places()
+    assert "PLM_CACHE_DIR" in told.value.cure
+    monkeypatch.setenv("PLM_CACHE_DIR", str(home / "c"))
+    monkeypatch.setenv("PLM_STATE_DIR", str(home / "s"))
+    assert find_places() == Places(CHECKOUT, home / "c", home / "s")

@@ -1,5 +1,7 @@
 """Exit codes and sentences for whoever types something wrong, has nothing running, or presses Ctrl-C."""
 
+import errno
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -67,6 +69,51 @@ def test_without_anything_running_it_ends_with_three_and_says_what_to_type(
     assert f"try: {NOTHING_THERE[arguments]}" in said or "next      plm up" in said
     assert "Traceback" not in said
     assert not kit.state.exists()
+
+
+@pytest.mark.parametrize("arguments", NOTHING_THERE, ids=" ".join)
+@pytest.mark.parametrize("name", ["a-file/state", "ring", "x" * 300, "\udcff"])
+def test_a_state_folder_that_cannot_be_one_is_told(
+    kit: Kit, arguments: tuple[str, ...], name: str
+) -> None:
+    """It is looked into before anything is done there; `plm up` makes it where it can be made."""
+    (kit.folder / "a-file").touch()
+    (kit.folder / "ring").symlink_to(kit.folder / "ring")
+    before = sorted(kit.folder.rglob("*"))
+    done = kit.with_variables(PLM_STATE_DIR=str(kit.folder / name)).call(*arguments)
+    said = done.stdout + done.stderr
+    assert done.returncode == ExitCode.UNFIT_ENVIRONMENT, said
+    assert "try: " in said or "next      plm up" in said
+    assert "Traceback" not in said
+    assert sorted(kit.folder.rglob("*")) == before
+
+
+def test_a_fault_of_plm_has_an_exit_code_of_its_own(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1 is a verdict: who reads that the ledger is broken must not read it from a slip of ours."""
+
+    def slip(*_: object) -> None:
+        raise KeyError("apiUrl")
+
+    monkeypatch.setattr("plmkit.credentials.load_credentials", slip)
+    done = kit.call("verify", "ledger")
+    assert done.returncode == ExitCode.OWN_FAULT
+    assert "KeyError: 'apiUrl'\nplm: this is a fault of plm itself\n  try: report it" in done.stderr
+
+
+def test_what_the_system_refuses_is_told_in_its_own_words(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/secret")
+
+    monkeypatch.setattr("plmkit.credentials.load_credentials", refuse)
+    done = kit.call("verify", "ledger")
+    assert done.returncode == ExitCode.UNFIT_ENVIRONMENT
+    assert done.stderr == (
+        "plm: /secret: Permission denied\n  try: mend that, then the same command again\n"
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
