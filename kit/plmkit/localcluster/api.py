@@ -90,4 +90,4 @@ def _content(status: int, content: bytes, request: str) -> bytes:
     # Right after its start the server refuses what it will allow a moment later (roles, not-yet-made namespaces).
     if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR or status in {403, 404, 429}:
         raise Unreachable(f"{request}: {status} {text}")
-    raise KitError(f"{request}: {status} {text}", "plm down --purge, then plm up")
+    raise KitError(f"{request}: {status} {text}", "plm doctor; then plm up again")

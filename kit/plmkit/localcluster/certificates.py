@@ -20,7 +20,7 @@ _EXTRA_USERS = {
 }
 _COMPLETE = "complete"
 _MADE_WITHIN_S = 120.0
-_CURE = "plm down --purge"
+_CURE = "plm doctor; then plm up again"
 
 
 def exist(layout: Layout) -> bool:

@@ -67,8 +67,9 @@ def test_a_full_set_has_a_kubeconfig_for_every_daemon_and_keys_only_root_reads(
 def test_a_set_that_was_cut_off_does_not_count_and_is_made_anew(layout: Layout, call: int) -> None:
     folder = layout.state.parent
     (folder / "fail-at").write_text(str(call))
-    with pytest.raises(KitError, match="no entropy"):
+    with pytest.raises(KitError, match="no entropy") as failed:
         certificates.create(layout, tools(layout))
+    assert failed.value.cure == "plm doctor; then plm up again", "no cure costs the ledger"
     assert not certificates.exist(layout)
     certificates.create(layout, tools(layout))
     assert certificates.exist(layout)

@@ -81,8 +81,9 @@ def test_what_a_starting_api_server_refuses_is_asked_again(status: int) -> None:
 
 
 def test_what_will_never_be_taken_is_an_error_with_the_server_s_words() -> None:
-    with pytest.raises(KitError, match=r"422 spec\.replicas: Invalid value"):
+    with pytest.raises(KitError, match=r"422 spec\.replicas: Invalid value") as refused:
         api._content(422, b"spec.replicas: Invalid value", "PATCH /x")
+    assert refused.value.cure == "plm doctor; then plm up again", "no cure costs the ledger"
     assert api._content(200, b"{}", "GET /x") == b"{}"
 
 
