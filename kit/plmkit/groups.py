@@ -13,8 +13,8 @@ from plmkit.console import KitError
 
 _LOOK_EVERY_S = 0.2
 _PATIENCE_S = 5.0
-# If we are killed nobody is left to end it: the kernel tells it then.
-_TOLD_BY_THE_KERNEL = ("setpriv", "--pdeathsig", "TERM", "--")
+# If we are killed nobody is left to end it: the kernel does then.
+_ENDED_BY_THE_KERNEL = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 class Stopped(Exception):
@@ -25,7 +25,7 @@ class Stopped(Exception):
 def running(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
     """A program in a session of its own. An exception out of the block ends it, and all that it started."""
     with subprocess.Popen(
-        [*_TOLD_BY_THE_KERNEL, *command],
+        [*_ENDED_BY_THE_KERNEL, *command],
         stdin=subprocess.DEVNULL,
         text=True,
         errors="replace",

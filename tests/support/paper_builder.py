@@ -72,6 +72,8 @@ elif name == "buildah" and words[0] == "bud":
     build()
 elif name == "buildah" and words[0] == "inspect":
     sys.exit(0 if stored(words[-1]).exists() else 1)
+elif name == "buildah" and words[0] == "rmi":
+    (folder / "pruned").touch()
 elif name == "buildah" and words[0] == "from":
     print("working-container")
 elif name == "buildah" and words[0] == "commit":
@@ -121,6 +123,7 @@ def put_builder(folder: Path) -> PaperBuilder:
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "paper_builder.py"
     source.write_text(_PROGRAM)
+    put(folder / "programs", "unshare", 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"')
     for name in ("buildah", "skopeo", "mmdebstrap"):
         put(folder / "programs", name, f'exec {sys.executable} -I -S {source} {name} "$@"')
     return PaperBuilder(folder)

@@ -1,16 +1,18 @@
 """The base image: a small Debian from the machine's own package mirror, in place of debian:12-slim."""
 
 import hashlib
+import os
 import re
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from plmkit import groups
 from plmkit.console import KitError
 from plmkit.images.buildah import Buildah
 
 REFERENCE = "plm.local/debian"
+# apt gives up by itself a download that stands still.
+_BUILT_WITHIN_S = 1800.0
 _HOOK = Path(__file__).parent / "base_hook.sh"
 _SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
 _LINE = re.compile(
@@ -76,20 +78,25 @@ def build(buildah: Buildah) -> None:
         for path in (folder / "sources.list", *sorted((folder / "sources.list.d").glob("*")))
         if path.is_file() and path.suffix in {".list", ".sources"}
     ]
-    with tempfile.TemporaryDirectory(prefix="plm-base-") as scratch:
-        archive = Path(scratch) / "base.tar"
-        _bootstrap(archive, source_lines(texts))
-        buildah.store_root(archive, REFERENCE)
+    buildah.scratch.mkdir(exist_ok=True)
+    archive = buildah.scratch / "base.tar"
+    _bootstrap(archive, source_lines(texts))
+    buildah.store_root(archive, REFERENCE)
+    archive.unlink()
 
 
 def _bootstrap(archive: Path, lines: tuple[str, ...]) -> None:
     exclude = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEFT_OUT]
     command = [
+        # However it ends, gone with it is what it has mounted in its root, and all that it has started.
+        "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
         "mmdebstrap", *_OPTIONS,
         *exclude, "--dpkgopt=path-include=/usr/share/doc/*/copyright", "--dpkgopt=force-unsafe-io",
         f'--customize-hook=sh {_HOOK} "$1"', "bookworm", str(archive), *lines,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    cure = "plm images (again; is the mirror reachable?)"
+    environment = {**os.environ, "TMPDIR": str(archive.parent)}
+    done = groups.run(command, timeout_s=_BUILT_WITHIN_S, cure=cure, env=environment)
     if done.returncode != 0:
         said = "\n".join(done.stderr.strip().splitlines()[-5:])
-        raise KitError(f"mmdebstrap failed: {said}", "plm images (again; is the mirror reachable?)")
+        raise KitError(f"mmdebstrap failed: {said}", cure)

@@ -1,139 +1,128 @@
-"""Builds what has changed, and brings images to where pods can start from them."""
+"""Builds the images that have changed, in the order in which they stand on each other."""
 
-import json
-import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from plmkit.console import KitError
 from plmkit.images import base, recipes
-from plmkit.images.buildah import Buildah
-from plmkit.images.layout import Layout
-from plmkit.localcluster import LocalCluster
+from plmkit.images.buildah import Order
+from plmkit.images.workshop import PUBLISHED, Image, Say, Workshop, turn, workshop
 from plmkit.state import Places
-from plmkit.turns import take_turn
 
-_RECORD = "images.json"
-_REFERENCES = "references.json"
 _AT_ONCE = 2
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Image:
-    """A built image. `seconds` is what its build took, also when that was earlier."""
-
-    name: str
-    key: str
-    digest: str
-    seconds: float
-
-    @property
-    def reference(self) -> str:
-        """By digest: what a pod's manifest says."""
-        return f"plm.local/{self.name}@{self.digest}" if self.digest else f"plm.local/{self.name}"
+_MIGRATING = {each.name for each in recipes.RECIPES if recipes.MIGRATIONS in each.sources}
 
 
-@dataclass(frozen=True)
-class _Workshop:
-    places: Places
-    buildah: Buildah
-    layout: Layout
+def ensure(
+    places: Places, *, say: Say = lambda _text: None, keep_older: bool = False
+) -> dict[str, Image]:
+    """Every image, up to date; what has not changed is not built. Raises KitError with the builder's last words.
 
-    @property
-    def record(self) -> Path:
-        return self.places.cache / "images" / _RECORD
-
-    def known(self) -> dict[str, Image]:
-        """What was built, and where it was published is still there. A record that cannot be read is none."""
-        try:
-            found = json.loads(self.record.read_text())
-            images = {name: Image(**raw) for name, raw in found.items()}
-        except (FileNotFoundError, ValueError, TypeError, AttributeError):
-            return {}
-        return {name: image for name, image in images.items() if self._is_there(image)}
-
-    def _is_there(self, image: Image) -> bool:
-        if not image.digest:
-            return True
-        kept = self.layout.descriptor(f"plm.local/{image.name}")
-        return kept is not None and kept["digest"] == image.digest
-
-    def remember(self, images: Mapping[str, Image]) -> None:
-        _write(self.record, {name: asdict(image) for name, image in images.items()})
-        published = {each.name for each in recipes.RECIPES if each.is_published}
-        references = {name: images[name].reference for name in images if name in published}
-        _write(self.record.with_name(_REFERENCES), references)
+    With `keep_older` the builder keeps what it had before, until `forget_older`: somebody is waiting for the images.
+    """
+    shop = workshop(places)
+    with turn(shop, say):
+        return _bring_up_to_date(shop, say, keep_older=keep_older)
 
 
-def _workshop(places: Places) -> _Workshop:
-    folder = places.cache / "images"
-    return _Workshop(places, Buildah(folder / "buildah"), Layout(folder / "layout"))
+def forget_older(places: Places) -> None:
+    """Remove from the builder's storage what newer images have replaced."""
+    shop = workshop(places)
+    with turn(shop, lambda _text: None):
+        shop.buildah.forget_older()
 
 
-def _write(path: Path, value: object) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(json.dumps(value, indent=2))
-    fresh.replace(path)
-
-
-def ensure(places: Places, *, say: Say = lambda _text: None) -> dict[str, Image]:
-    """Every image, up to date; what has not changed is not built. Raises KitError with the builder's last words."""
-    shop = _workshop(places)
-    waiting = "waiting: another plm is at the images"
-    with take_turn(shop.record.with_name(".turn"), lambda: say(waiting)):
-        return _bring_up_to_date(shop, say)
-
-
-def _bring_up_to_date(shop: _Workshop, say: Say) -> dict[str, Image]:
+def _bring_up_to_date(shop: Workshop, say: Say, *, keep_older: bool) -> dict[str, Image]:
     places = shop.places
     keys = recipes.keys(places.checkout, places.cache / "tools" / "bin", base.content_key())
     images = shop.known()
     shop.buildah.prepare()
     due = _due(shop, keys, images)
+    if due:
+        shop.buildah.scratch.mkdir(exist_ok=True)
     if recipes.BASE in due:
         images[recipes.BASE] = _timed(recipes.BASE, keys, say, lambda: base.build(shop.buildah))
         shop.remember(images)
-    _build(shop, [each for each in recipes.RECIPES if each.name in due], keys, images, say)
-    return {each.name: images[each.name] for each in recipes.RECIPES if each.is_published}
-
-
-def _due(shop: _Workshop, keys: Mapping[str, str], images: Mapping[str, Image]) -> set[str]:
-    due = {name for name, key in keys.items() if name not in images or images[name].key != key}
+    _build(shop, _Wanted(keys, recipes.migrations_key(places.checkout), say), due, images)
     if due:
-        # What the others stand on is in the builder's storage only, which may have been removed on its own.
-        foundations = {each.stands_on for each in recipes.RECIPES if each.stands_on} - due
-        due |= {name for name in foundations if not shop.buildah.has(f"plm.local/{name}")}
+        shop.layout.keep_only({f"plm.local/{name}" for name in PUBLISHED})
+        if not keep_older:
+            shop.buildah.forget_older()
+    shop.tell(images)
+    return {name: images[name] for name in PUBLISHED}
+
+
+def _due(shop: Workshop, keys: Mapping[str, str], images: Mapping[str, Image]) -> set[str]:
+    due = {name for name, key in keys.items() if name not in images or images[name].key != key}
+    # What another stands on is in the builder's storage only, which may have been removed on its own.
+    for recipe in reversed(recipes.RECIPES):
+        below = recipe.stands_on
+        if recipe.name in due and below and below not in due:
+            due |= {below} if not shop.buildah.has(f"plm.local/{below}") else set()
     return due
 
 
-def _build(
-    shop: _Workshop,
-    due: list[recipes.Recipe],
-    keys: Mapping[str, str],
-    images: dict[str, Image],
-    say: Say,
-) -> None:
-    first = [each for each in due if not each.is_published]
-    rest = [each for each in due if each.is_published]
-    for recipe in first:
-        images[recipe.name] = _built(shop, recipe, keys, say)
+@dataclass(frozen=True)
+class _Wanted:
+    """What is to be built: keys of all images and of the migrations; and who is told."""
+
+    keys: Mapping[str, str]
+    migrations: str
+    say: Say
+
+
+def _build(shop: Workshop, wanted: _Wanted, due: set[str], images: dict[str, Image]) -> None:
+    """In rounds, each of what stands on nothing that is still to be built. One that fails does not cost the others."""
+    waiting = [each for each in recipes.RECIPES if each.name in due]
+    while waiting:
+        names = {each.name for each in waiting}
+        ready = [each for each in waiting if each.stands_on not in names]
+        waiting = [each for each in waiting if each not in ready]
+        failures = []
+        for built in _built_at_once(shop, wanted, ready):
+            if isinstance(built, KitError):
+                failures.append(built)
+                continue
+            images[built.name] = _published(shop, wanted, built)
+            shop.remember(images)
+        if failures:
+            raise failures[0]
+
+
+def _built_at_once(
+    shop: Workshop, wanted: _Wanted, ready: list[recipes.Recipe]
+) -> Iterator[Image | KitError]:
+    """The images of one round, in its order, each as soon as it is there; or why it is not."""
+
+    def build(recipe: recipes.Recipe) -> Image | KitError:
+        try:
+            return _built(shop, recipe, wanted)
+        except KitError as error:
+            return error
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        built = list(pool.map(lambda recipe: _built(shop, recipe, keys, say), rest))
-    for image in built:
-        # One after another: the layout's index is one file.
-        shop.buildah.export(f"plm.local/{image.name}", shop.layout.folder)
-        descriptor = shop.layout.descriptor(f"plm.local/{image.name}")
-        if descriptor is None:
-            raise KitError(f"{image.name} did not reach the layout", "plm images")
-        images[image.name] = Image(image.name, image.key, descriptor["digest"], image.seconds)
-    if due:
-        shop.layout.keep_only({f"plm.local/{each.name}" for each in recipes.RECIPES if each.is_published})  # fmt: skip
-        shop.remember(images)
+        try:
+            yield from pool.map(build, ready)
+        except BaseException:
+            # Else leaving the pool waits for builds that nobody wants any more.
+            shop.buildah.stop.set()
+            raise
+
+
+def _published(shop: Workshop, wanted: _Wanted, image: Image) -> Image:
+    """The image with its digest in the layout; one that only others stand on as it is."""
+    if image.name not in PUBLISHED:
+        return image
+    # One after another: the layout's index is one file.
+    shop.buildah.export(f"plm.local/{image.name}", shop.layout.folder)
+    descriptor = shop.layout.descriptor(f"plm.local/{image.name}")
+    if descriptor is None:
+        raise KitError(f"{image.name} did not reach the layout", "plm images")
+    if image.name in _MIGRATING:
+        shop.note_migrations(descriptor["digest"], wanted.migrations)
+    return replace(image, digest=descriptor["digest"])
 
 
 def _timed(name: str, keys: Mapping[str, str], say: Say, build: Callable[[], None]) -> Image:
@@ -145,53 +134,34 @@ def _timed(name: str, keys: Mapping[str, str], say: Say, build: Callable[[], Non
     return Image(name, keys[name], "", seconds)
 
 
-def _built(shop: _Workshop, recipe: recipes.Recipe, keys: Mapping[str, str], say: Say) -> Image:
+def _built(shop: Workshop, recipe: recipes.Recipe, wanted: _Wanted) -> Image:
     arguments = {recipe.argument: f"plm.local/{recipe.stands_on}"} if recipe.argument else {}
     checkout = shop.places.checkout
 
     def build() -> None:
-        with tempfile.TemporaryDirectory(prefix="plm-tools-") as scratch:
-            contexts = {}
+        contexts = {}
+        if recipe.tools:
+            # The folder of binaries holds links: a context is copied as it is.
+            folder = shop.buildah.scratch / recipe.name
+            folder.mkdir()
             for tool in recipe.tools:
-                # The folder of binaries holds links: a context is copied as it is.
-                target = Path(scratch) / tool
+                target = folder / tool
                 target.write_bytes((shop.places.cache / "tools" / "bin" / tool).read_bytes())
                 target.chmod(0o755)
-                contexts = {"tools": Path(scratch)}
-            shop.buildah.build(
-                checkout / recipe.containerfile,
-                checkout,
-                f"plm.local/{recipe.name}",
-                arguments=arguments,
-                contexts=contexts,
-            )
+            contexts = {"tools": folder}
+        order = Order(
+            containerfile=checkout / recipe.containerfile,
+            context=checkout,
+            reference=f"plm.local/{recipe.name}",
+            arguments=arguments,
+            contexts=contexts,
+            is_quick=recipe.is_quick,
+        )
+        shop.buildah.build(order)
 
-    return _timed(recipe.name, keys, say, build)
-
-
-def load(places: Places, cluster: LocalCluster, images: Mapping[str, Image]) -> list[str]:
-    """Import into the embedded cluster what it lacks, layer by layer. Returns the names of what was imported."""
-    shop = _workshop(places)
-    present = set(cluster.ctr("images", "ls", "-q").split())
-    missing = [image for image in images.values() if image.reference not in present]
-    if not missing:
-        return []
-    layers = set(cluster.ctr("content", "ls", "-q").split())
-    for image in missing:
-        with tempfile.NamedTemporaryFile(prefix="plm-image-", suffix=".tar") as archive:
-            shop.layout.delta(f"plm.local/{image.name}", image.reference, layers, archive)
-            archive.flush()
-            cluster.import_images([Path(archive.name)])
-        layers |= set(shop.layout.layers(image.digest))
-    return [image.name for image in missing]
+    return _timed(recipe.name, wanted.keys, wanted.say, build)
 
 
-def push(places: Places, registry: str, images: Mapping[str, Image]) -> dict[str, str]:
-    """Copy the images to a registry. Returns their references there, by digest."""
-    shop = _workshop(places)
-    references = {}
-    for image in images.values():
-        target = f"{registry.rstrip('/')}/{image.name}"
-        shop.buildah.push(shop.layout.folder, f"plm.local/{image.name}", f"{target}:{image.key}")
-        references[image.name] = f"{target}@{image.digest}"
-    return references
+def carried_migrations(places: Places) -> dict[str, str]:
+    """The migrations' key of every image of services that was built lately, by its digest."""
+    return workshop(places).migrations()

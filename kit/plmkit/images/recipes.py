@@ -1,14 +1,19 @@
 """Which images there are, what each stands on and is made of, and when two builds of one would be the same."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from plmkit.console import KitError
+from plmkit.console import ExitCode, KitError
 
 BASE = "debian"
+MIGRATIONS = "migrations"
 _KEY_LENGTH = 16
+# What editors put beside a file for as long as it is open in them: .containerignore leaves it out, too.
+_OF_EDITORS = re.compile(r"[.#].*|.*[~#]")
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,8 @@ class Recipe:
     sources: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     is_published: bool = True
+    # Nothing is fetched for it: a second of work, for which somebody may be waiting.
+    is_quick: bool = False
 
     @property
     def containerfile(self) -> str:
@@ -34,17 +41,32 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("nats", tools=("nats-server",)),
     Recipe("caddy", tools=("caddy",)),
     Recipe(
-        "services",
+        "services-environment",
         "python",
         "PYTHON",
-        ("images/services/requirements.txt", "services/plm", "migrations"),
+        ("images/services/requirements.txt",),
+        is_published=False,
+    ),
+    Recipe(
+        "operator-environment",
+        "python",
+        "PYTHON",
+        ("images/operator/requirements.txt",),
+        is_published=False,
+    ),
+    Recipe("postgres", "python", "PYTHON", ("images/postgres/requirements.txt",)),
+    Recipe(
+        "services",
+        "services-environment",
+        "ENVIRONMENT",
+        ("services/plm", MIGRATIONS),
+        is_quick=True,
     ),
     Recipe(
         "operator",
-        "python",
-        "PYTHON",
+        "operator-environment",
+        "ENVIRONMENT",
         (
-            "images/operator/requirements.txt",
             "services/plm/__init__.py",
             "services/plm/domain",
             "services/plm/wire",
@@ -52,8 +74,8 @@ RECIPES: tuple[Recipe, ...] = (
             "services/plm/transport",
             "operator/plmop",
         ),
+        is_quick=True,
     ),
-    Recipe("postgres", "python", "PYTHON", ("images/postgres/requirements.txt",)),
 )
 
 
@@ -61,12 +83,20 @@ def files_of(checkout: Path, recipe: Recipe) -> list[Path]:
     """Every file of the checkout that goes into an image, its Containerfile first."""
     found = [checkout / recipe.containerfile]
     for source in recipe.sources:
-        path = checkout / source
-        inside = path.rglob("*") if path.is_dir() else [path]
-        found += sorted(
-            each for each in inside if each.is_file() and "__pycache__" not in each.parts
-        )
+        found += sources_in(checkout / source)
     return found
+
+
+def sources_in(path: Path) -> list[Path]:
+    """A file, or all in a folder that are neither caches nor an editor's own, in order."""
+    inside = path.rglob("*") if path.is_dir() else [path]
+    return sorted(
+        each
+        for each in inside
+        if each.is_file()
+        and "__pycache__" not in each.parts
+        and _OF_EDITORS.fullmatch(each.name) is None
+    )
 
 
 def content_key(files: Iterable[tuple[str, bytes]], parts: Iterable[str]) -> str:
@@ -83,18 +113,29 @@ def _tool_key(binary: Path) -> str:
         with binary.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        raise KitError(f"the tool {binary.name} is missing", "plm tools") from None
+        raise KitError(
+            f"the tool {binary.name} is missing", "plm tools", ExitCode.UNFIT_ENVIRONMENT
+        ) from None
 
 
 def keys(checkout: Path, tools_bin: Path, base_key: str) -> Mapping[str, str]:
     """The content key of every image."""
     found = {BASE: base_key}
     for recipe in RECIPES:
-        files = (
-            (str(path.relative_to(checkout)), path.read_bytes())
-            for path in files_of(checkout, recipe)
-        )
+        files = _contents(checkout, files_of(checkout, recipe))
         tools = [_tool_key(tools_bin / name) for name in recipe.tools]
         on = [found[recipe.stands_on]] if recipe.stands_on else []
         found[recipe.name] = content_key(files, [*on, *tools])
     return found
+
+
+def migrations_key(checkout: Path) -> str:
+    """Of the migrations alone: whether those of two images are the same."""
+    return content_key(_contents(checkout, sources_in(checkout / MIGRATIONS)), [])
+
+
+def _contents(checkout: Path, files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
+    for path in files:
+        # An editor replaces files at this very moment: one that has gone is no part of it.
+        with suppress(FileNotFoundError):
+            yield str(path.relative_to(checkout)), path.read_bytes()

@@ -7,6 +7,7 @@ from plmkit.console import KitError
 from plmkit.images import base
 from plmkit.images.buildah import Buildah
 from support.paper_builder import PaperBuilder
+from support.programs import put
 
 DEB822 = """Types: deb
 # http://snapshot.example/archive/debian/20250520T000000Z
@@ -105,6 +106,20 @@ def test_the_base_is_made_from_a_bootstrap_without_documents(
     assert storage.has(base.REFERENCE)
     # The scratch container goes, whatever came of it.
     assert builder.asked[-2] == ["buildah", "rm", "working-container"]
+
+
+def test_what_the_bootstrap_mounts_and_starts_ends_with_it(
+    builder: PaperBuilder, storage: Buildah, tmp_path: Path
+) -> None:
+    """It mounts devices in its root, and outlives a signal: whoever cleared up after it would meet both."""
+    unshare = builder.folder / "programs" / "unshare"
+    asked = tmp_path / "asked"
+    put(unshare.parent, "unshare", f'echo "$@" > {asked}\n{unshare.read_text()}')
+    base.build(storage)
+    options, _, command = asked.read_text().partition(" mmdebstrap ")
+    assert {"--mount", "--pid", "--fork", "--kill-child"} <= set(options.split())
+    assert f"{storage.scratch}/base.tar" in command
+    assert list(storage.scratch.iterdir()) == []
 
 
 def test_a_mirror_that_does_not_answer_is_said_in_its_own_words(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from plmkit.console import KitError
 from plmkit.images import buildah
-from plmkit.images.buildah import Buildah
+from plmkit.images.buildah import Buildah, Order
 from support.paper_builder import PaperBuilder
 from support.programs import put
 
@@ -14,11 +14,13 @@ def build(storage: Buildah, tmp_path: Path) -> None:
     containerfile = tmp_path / "Containerfile"
     containerfile.write_text("FROM scratch\n")
     storage.build(
-        containerfile,
-        tmp_path,
-        "plm.local/nats",
-        arguments={},
-        contexts={"tools": tmp_path / "tools"},
+        Order(
+            containerfile=containerfile,
+            context=tmp_path,
+            reference="plm.local/nats",
+            arguments={},
+            contexts={"tools": tmp_path / "tools"},
+        )
     )
 
 
@@ -29,7 +31,7 @@ def test_a_build_asks_no_registry_and_gives_equal_output_for_equal_input(
     build(storage, tmp_path)
     [words] = builder.asked
     assert words[:2] == ["buildah", "bud"]
-    assert {"--layers", "--pull-never"} <= set(words)
+    assert {"--layers=false", "--pull-never"} <= set(words)
     assert words[words.index("--isolation") + 1] == "chroot"
     assert words[words.index("--timestamp") + 1] == "0"
     assert f"--build-context=tools={tmp_path / 'tools'}" in words
@@ -73,7 +75,46 @@ def test_a_failed_build_tells_the_builder_s_last_words_and_that_nothing_is_lost(
         build(storage, tmp_path)
     assert "line 39" in failed.value.what
     assert "line 3\n" not in failed.value.what
-    assert "finished layers are kept" in failed.value.cure
+    assert "finished images are kept" in failed.value.cure
+
+
+@pytest.mark.parametrize("is_quick", [False, True])
+def test_only_a_long_build_leaves_the_cores_to_others(
+    builder: PaperBuilder, storage: Buildah, tmp_path: Path, is_quick: bool
+) -> None:
+    """For a quick one somebody is waiting: plm dev."""
+    put(builder.folder / "programs", "nice", f'touch {tmp_path / "nice"}; exec "$@"')
+    order = Order(
+        containerfile=tmp_path / "Containerfile",
+        context=tmp_path,
+        reference="plm.local/services",
+        arguments={},
+        contexts={},
+        is_quick=is_quick,
+    )
+    order.containerfile.touch()
+    storage.build(order)
+    assert (tmp_path / "nice").exists() != is_quick
+
+
+def test_without_a_configuration_of_its_own_it_touches_no_other_storage(
+    builder: PaperBuilder, tmp_path: Path
+) -> None:
+    """Of the machine, say, where somebody else's images lie."""
+    for work in (Buildah.clear_away, Buildah.forget_older):
+        fresh = Buildah(tmp_path / work.__name__)
+        work(fresh)
+        assert (fresh.folder / "storage.conf").exists()
+    assert [words[1] for words in builder.asked] == ["rm", "rmi"]
+
+
+def test_a_builder_that_hangs_is_given_up(
+    builder: PaperBuilder, storage: Buildah, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buildah, "_ANSWER_WITHIN_S", 0.1)
+    put(builder.folder / "programs", "buildah", "exec sleep 60")
+    with pytest.raises(KitError, match="buildah inspect has not ended within"):
+        storage.has("plm.local/nats")
 
 
 def test_images_leave_uncompressed_for_the_cluster_and_with_their_digest_for_a_registry(

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from plmkit import images
 from plmkit.console import KitError
-from plmkit.images import Image, base, building, recipes
+from plmkit.images import Image, base, recipes
 from plmkit.images.layout import Layout
+from plmkit.images.workshop import workshop
 from plmkit.localcluster import LocalCluster
 from plmkit.state import Places
 from support.paper_builder import PaperBuilder, put_builder, read_json
 
-PUBLISHED = ["nats", "caddy", "services", "operator", "postgres"]
+PUBLISHED = ["nats", "caddy", "postgres", "services", "operator"]
+FOUNDATIONS = ["python", "services-environment", "operator-environment"]
 
 
 @pytest.fixture
@@ -87,10 +89,12 @@ def test_from_nothing_all_are_built_what_others_stand_on_first(
     told: list[str] = []
     built = images.ensure(places, say=told.append)
     assert list(built) == PUBLISHED
-    assert builder.built[0] == "python"
-    assert sorted(builder.built) == sorted(["python", *PUBLISHED])
+    assert sorted(builder.built) == sorted([*FOUNDATIONS, *PUBLISHED])
+    turns = {name: number for number, name in enumerate(builder.built)}
+    for recipe in recipes.RECIPES:
+        assert turns.get(recipe.stands_on, -1) < turns[recipe.name], recipe.name
     begun = [text for text in told if text.startswith("building")]
-    assert begun[:2] == ["building image debian", "building image python"]
+    assert begun[0] == "building image debian"
     for name, image in built.items():
         assert image.reference == f"plm.local/{name}@{image.digest}"
         assert image.digest.startswith("sha256:")
@@ -146,8 +150,13 @@ def test_a_step_that_fails_leaves_the_next_run_to_go_on(
     with pytest.raises(KitError, match="no space left"):
         images.ensure(places)
     builder.refuse("")
+    record = places.cache / "images" / "images.json"
+    finished = set(read_json(record)) if record.exists() else set()
+    builder.forget()
     built = images.ensure(places)
     assert list(built) == PUBLISHED
+    assert finished.isdisjoint(builder.built), "it was finished"
+    assert len({*finished, *builder.built}) >= len({*FOUNDATIONS, *PUBLISHED})
     builder.forget()
     assert images.ensure(places) == built
     assert builder.asked == []
@@ -162,7 +171,7 @@ def test_what_was_built_on_yesterday_s_base_is_built_anew(
     monkeypatch.setattr(base, "content_key", lambda: "another")
     images.ensure(places)
     assert builder.built[0] == "python"
-    assert set(builder.built) == {"python", "services", "operator", "postgres"}
+    assert set(builder.built) == {*FOUNDATIONS, "services", "operator", "postgres"}
 
 
 def test_a_record_that_cannot_be_read_is_none(builder: PaperBuilder, places: Places) -> None:
@@ -170,7 +179,7 @@ def test_a_record_that_cannot_be_read_is_none(builder: PaperBuilder, places: Pla
     record.parent.mkdir()
     for text in ("{", "[]", '{"nats": {"name": "nats"}}', '{"nats": 1}', ""):
         record.write_text(text)
-        assert building._workshop(places).known() == {}, text
+        assert workshop(places).known() == {}, text
     assert list(images.ensure(places)) == PUBLISHED
 
 
@@ -187,7 +196,7 @@ def test_parts_of_the_cache_may_be_removed_on_their_own(
     builder.forget()
     edit(places, "images/services/Containerfile")
     images.ensure(places)
-    assert builder.built == ["python", "services"]
+    assert builder.built == ["python", "services-environment", "services"]
 
 
 def test_two_at_once_build_once(builder: PaperBuilder, places: Places) -> None:
@@ -200,7 +209,7 @@ def test_two_at_once_build_once(builder: PaperBuilder, places: Places) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(builder.built) == sorted(["python", *PUBLISHED])
+    assert sorted(builder.built) == sorted([*FOUNDATIONS, *PUBLISHED])
     assert told.count("waiting: another plm is at the images") == 1
 
 

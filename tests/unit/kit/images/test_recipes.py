@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from plmkit.console import KitError
+from plmkit.console import ExitCode, KitError
 from plmkit.images import recipes
 from plmkit.images.recipes import BASE, RECIPES, Recipe
 
 CHECKOUT = Path(__file__).parents[4]
 BY_NAME = {recipe.name: recipe for recipe in RECIPES}
 SERVICES = BY_NAME["services"]
+# vim's copy and its backup, emacs' lock and its copy.
+OF_EDITORS = (".app.py.swp", "app.py~", ".#app.py", "#app.py#")
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ def test_the_builder_sees_every_source_and_no_caches() -> None:
     admitted = [line.removeprefix("!") for line in lines if line.startswith("!")]
     for source in {source for recipe in RECIPES for source in recipe.sources}:
         assert any(f"{source}/".startswith(f"{each}/") for each in admitted), source
-    assert any(fnmatch.fnmatch("services/plm/__pycache__", each) for each in lines)
+    left_out = [line.removeprefix("**/") for line in lines if line.startswith("**/")]
+    for name in ("__pycache__", *OF_EDITORS):
+        assert any(fnmatch.fnmatch(name, each) for each in left_out), name
 
 
 @pytest.fixture
@@ -135,14 +139,17 @@ def changed(checkout: Path, before: dict[str, str], base: str = "base") -> set[s
 
 
 def edits(checkout: Path) -> Iterator[tuple[str, Path, set[str]]]:
-    on_python = {"python", "services", "operator", "postgres"}
-    yield "one service's code", checkout / "services/plm/inside.py", {"services"}
-    yield "code of both", checkout / "services/plm/wire/inside.py", {"services", "operator"}
-    yield "the operator's code", checkout / "operator/plmop/inside.py", {"operator"}
-    yield "a migration", checkout / "migrations/inside.py", {"services"}
+    services, the_operator = {"services"}, {"operator"}
+    environments = {"services-environment", "operator-environment"}
+    on_python = {"python", "postgres", *environments, *services, *the_operator}
+    yield "one service's code", checkout / "services/plm/inside.py", services
+    yield "code of both", checkout / "services/plm/wire/inside.py", {*services, *the_operator}
+    yield "the operator's code", checkout / "operator/plmop/inside.py", the_operator
+    yield "a migration", checkout / "migrations/inside.py", services
     yield "what all stand on", checkout / "images/python/Containerfile", on_python
     yield "a tool", checkout / "bin/caddy", {"caddy"}
-    yield "pins", checkout / "images/postgres/requirements.txt", {"postgres"}
+    pins = checkout / "images/operator/requirements.txt"
+    yield "pins", pins, {"operator-environment", *the_operator}
 
 
 def test_a_change_touches_the_images_that_it_goes_into_and_those_above_them(
@@ -156,13 +163,8 @@ def test_a_change_touches_the_images_that_it_goes_into_and_those_above_them(
 
 def test_another_base_touches_all_that_stand_on_it(checkout: Path) -> None:
     before = dict(recipes.keys(checkout, checkout / "bin", "base"))
-    assert changed(checkout, before, "another") == {
-        BASE,
-        "python",
-        "services",
-        "operator",
-        "postgres",
-    }
+    on_it = {recipe.name for recipe in RECIPES if recipe.stands_on}
+    assert changed(checkout, before, "another") == {BASE, *on_it}
 
 
 def test_caches_and_times_touch_nothing_and_names_do(checkout: Path) -> None:
@@ -175,6 +177,35 @@ def test_caches_and_times_touch_nothing_and_names_do(checkout: Path) -> None:
     source = checkout / "services" / "plm" / "inside.py"
     source.rename(source.with_name("renamed.py"))
     assert changed(checkout, before) == {"services"}
+
+
+def test_what_editors_put_beside_a_file_touches_nothing(checkout: Path) -> None:
+    """It would be built, and its pods rolled, when a file is opened."""
+    before = dict(recipes.keys(checkout, checkout / "bin", "base"))
+    for name in OF_EDITORS:
+        (checkout / "services" / "plm" / name).write_text("half a line")
+    assert changed(checkout, before) == set()
+
+
+def test_a_file_that_goes_while_it_is_looked_at_is_no_part_of_it(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dict(recipes.keys(checkout, checkout / "bin", "base"))
+    listed = recipes.files_of
+
+    def with_one_more(folder: Path, recipe: Recipe) -> list[Path]:
+        return [*listed(folder, recipe), folder / "services" / "plm" / "4913"]
+
+    monkeypatch.setattr(recipes, "files_of", with_one_more)
+    assert changed(checkout, before) == set()
+
+
+def test_migrations_have_a_key_of_their_own(checkout: Path) -> None:
+    before = recipes.migrations_key(checkout)
+    (checkout / "services/plm/inside.py").write_text("changed\n")
+    assert recipes.migrations_key(checkout) == before
+    (checkout / "migrations/inside.py").write_text("changed\n")
+    assert recipes.migrations_key(checkout) != before
 
 
 def test_content_cannot_pass_for_a_name() -> None:
@@ -195,3 +226,4 @@ def test_a_missing_tool_is_named_with_its_cure(checkout: Path) -> None:
     with pytest.raises(KitError, match="the tool caddy is missing") as refused:
         recipes.keys(checkout, checkout / "bin", "base")
     assert refused.value.cure == "plm tools"
+    assert refused.value.exit_code is ExitCode.UNFIT_ENVIRONMENT
