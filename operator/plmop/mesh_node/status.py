@@ -83,9 +83,7 @@ def _missing_children(observed: Observed) -> Iterator[Verdict]:
 def _refusals(spec: MeshNodeSpec, observed: Observed) -> Iterator[Verdict]:
     for refusal in standing_refusals(spec, observed):
         reason = _REFUSALS.get(refusal.code, Reason.REGISTRATION_REFUSED)
-        message = (
-            f"the ledger refuses: {refusal.detail}; correct the spec, it is asked again at every resync"
-        )
+        message = f"the ledger refuses: {refusal.detail}; correct the spec, it is asked again at every resync"
         yield Verdict(Phase.DEGRADED, reason, message)
 
 
