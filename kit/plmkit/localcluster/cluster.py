@@ -51,7 +51,7 @@ class LocalCluster:
         May be called at any time, also after a start that was killed anywhere. Data is never touched.
         If another installation's cluster runs, it is stopped first with `take_over`, and refused without.
         """
-        with ownership.locked():
+        with ownership.locked(progress):
             equipment = boot.prepare(self.layout, self._tools)
             plan = planning.plan_start(observation.observe(self.layout, equipment))
             if plan.stop_other is not None:

@@ -3,13 +3,13 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from plmkit.console import ExitCode, KitError
+from plmkit.console import ExitCode, KitError, say
 
 _FOLDER = Path("/run/plm")
 RECORD = _FOLDER / "cluster.json"
@@ -26,8 +26,9 @@ class Ownership:
 
 
 @contextmanager
-def locked() -> Iterator[None]:
-    """Only one command at a time starts or stops the cluster; others wait."""
+def locked(progress: Callable[[str], None] = say) -> Iterator[None]:
+    """Only one command at a time starts or stops the cluster; others say so, and wait."""
+    told = False
     while True:
         try:
             _FOLDER.mkdir(mode=0o700, exist_ok=True)
@@ -37,7 +38,13 @@ def locked() -> Iterator[None]:
         except PermissionError:
             raise _not_ours() from None
         with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not told:
+                    progress("waiting: another plm starts or stops the cluster")
+                told = True
+                fcntl.flock(lock, fcntl.LOCK_EX)
             if _is_still_the_lock(lock):
                 yield
                 return

@@ -122,17 +122,25 @@ def test_the_lock_ends_with_whoever_held_it_however_that_ends(folder: Path) -> N
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         came = threading.Event()
+        told: list[str] = []
 
         def wait_for_the_turn() -> None:
-            with ownership.locked():
+            with ownership.locked(told.append):
                 came.set()
 
         waiting = threading.Thread(target=wait_for_the_turn)
         waiting.start()
         assert not came.wait(0.2)
+        assert told == ["waiting: another plm starts or stops the cluster"]
         holder.send_signal(signal.SIGKILL)
         assert came.wait(10)
         waiting.join()
+
+
+def test_nothing_is_said_where_nobody_waits(folder: Path) -> None:
+    told: list[str] = []
+    with ownership.locked(told.append):
+        assert told == []
 
 
 def test_whoever_is_not_root_is_told_so_and_not_shown_a_traceback(folder: Path) -> None:
