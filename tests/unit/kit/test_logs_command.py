@@ -22,7 +22,7 @@ case "$*" in
   {"kind": "StatefulSet", "metadata": {"name": "pg"}},
   {"kind": "Deployment", "metadata": {"name": "plm-operator"}},
   {"kind": "Deployment", "metadata": {"name": "node-b"}}]}' ;;
-*--tail=9*) printf '[pod/a-1/app] caf\\351 10 %%\\r20 %%\\nno prefix: [pod/x] at all\\n[pod/a-1/app] \\n\\n' ;;
+*--tail=9*) printf '[pod/a-1/app] pr\\351t 10 %%\\r20 %%\\nno prefix: [pod/x] at all\\n[pod/a-1/app] \\n\\n' ;;
 *) echo "$*" > "$PLM_STATE_DIR/asked"
    echo '[pod/gateway-1/gateway] {"message": "Closed an attempt"}'
    echo '[pod/gateway-2/gateway] a line] with / and ['
@@ -128,7 +128,7 @@ def test_any_bytes_make_an_object_for_each_line(plm_logs: Plm) -> None:
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(each["pod"], each["line"]) for each in found] == [
-        ("a-1", "caf\ufffd 10 %\r20 %"),
+        ("a-1", "pr\ufffdt 10 %\r20 %"),
         ("", "no prefix: [pod/x] at all"),
         ("a-1", ""),
         ("", ""),
