@@ -5,6 +5,7 @@ Nothing here decides what to do with a refusal; it comes out as a Problem that s
 
 import asyncio
 import random
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -147,7 +148,7 @@ class Api:
             raise Problem(
                 UNREACHABLE, f"{self._client.base_url} does not answer: {error}"
             ) from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             detail = f"the answer was lost: {error or type(error).__name__}"
             raise Problem(NO_ANSWER, detail, effect_unknown=True) from error
         return _body_of(response)
@@ -164,7 +165,7 @@ def _body_of(response: httpx.Response) -> Json:
     if response.is_success and body is not None:
         return body
     retry_after = response.headers.get("retry-after", "")
-    retry_after_s = float(retry_after) if retry_after.isdigit() else None
+    retry_after_s = float(retry_after) if re.fullmatch("[0-9]{1,9}", retry_after) else None
     if body is None or "code" not in body:
         # Not from the gateway: the edge in front of it, which may have passed the request on before it failed.
         detail = f"HTTP {response.status_code} without a reason"
@@ -188,7 +189,7 @@ def _body_of(response: httpx.Response) -> Json:
 def _json_object(response: httpx.Response) -> Json | None:
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 
@@ -196,7 +197,7 @@ def _json_object(response: httpx.Response) -> Json | None:
 def _parsed(read: Callable[[Json], _Parsed], body: Json) -> _Parsed:
     try:
         return read(body)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         detail = f"the gateway's answer lacks something: {error!r}"
         raise Problem(BAD_ANSWER, detail, status=200, effect_unknown=True) from error
 

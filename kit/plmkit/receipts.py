@@ -155,8 +155,11 @@ class Verdict:
     @staticmethod
     def read(raw: Json) -> "Verdict":
         """From the gateway's JSON."""
+        if not isinstance(raw["ok"], bool):
+            # Any text that is not empty would pass for a yes.
+            raise TypeError(f"ok is {raw['ok']!r}")
         return Verdict(
-            ok=bool(raw["ok"]),
+            ok=raw["ok"],
             entries=int(raw["entries"]),
             head_seq=int(raw["headSeq"]),
             head_hash=raw["headHash"],

@@ -1,6 +1,7 @@
 """The gateway's client: what is sent again, with which key, and what a lost answer is called."""
 
 import itertools
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -179,3 +180,56 @@ async def test_an_answer_without_the_promised_fields_is_named() -> None:
     script = Script(httpx.Response(200, json={"state": "settled"}))
     with pytest.raises(Problem, match="paymentId"):
         await script.api().pay(ORDER, "k1")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, json=SETTLED | {"attempts": [1]}),
+        httpx.Response(200, json=SETTLED | {"createdAtMs": "soon"}),
+        httpx.Response(200, content=json.dumps(SETTLED).replace("990", "1e999")),
+        httpx.Response(200, json=[SETTLED]),
+        httpx.Response(200, content=b"[" * 100_000),
+        httpx.Response(200, content=b"\xff\xfe"),
+        httpx.Response(200, text="<html>"),
+        httpx.Response(204),
+        httpx.Response(301, headers={"location": "https://elsewhere/"}),
+    ],
+)
+async def test_whatever_else_answers_is_no_receipt(answer: httpx.Response) -> None:
+    """And nobody knows then whether the payment was made."""
+    with pytest.raises(Problem, match="bad_answer") as told:
+        await Script(answer).api().pay(ORDER, "k1")
+    assert told.value.effect_unknown
+
+
+async def test_an_answer_that_cannot_be_unpacked_was_lost() -> None:
+    script = Script(httpx.DecodingError("incorrect header check"))
+    with pytest.raises(Problem, match="no_answer") as told:
+        await script.api(tries_max=1).pay(ORDER, "k1")
+    assert told.value.effect_unknown
+
+
+@pytest.mark.parametrize("wait", ["\u00b2", "soon", "-1", "9" * 400])
+async def test_a_waiting_time_that_is_none_is_not_kept(wait: str) -> None:
+    busy = problem(429, "overloaded", headers={"retry-after": wait.encode("latin-1")})
+    script = Script(busy, httpx.Response(200, json=SETTLED))
+    assert (await script.api(wait_s=0.1).pay(ORDER, "k1")).state == "settled"
+    assert script.slept[0] <= 0.1
+
+
+@pytest.mark.parametrize("ok", ["false", 1, None])
+async def test_only_a_plain_yes_is_a_verdict(ok: object) -> None:
+    verdict = {
+        "ok": ok,
+        "entries": 3,
+        "headSeq": 3,
+        "headHash": "ab",
+        "anchoredSeq": 3,
+        "unanchored": 0,
+        "findings": [],
+        "sums": {},
+        "elapsedMs": 2,
+    }
+    with pytest.raises(Problem, match="bad_answer"):
+        await Script(httpx.Response(200, json=verdict)).api().verify()
