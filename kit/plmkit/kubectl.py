@@ -52,8 +52,12 @@ class Kubectl:
             raise ClusterUnreachable(late.what, late.cure, ExitCode.UNFIT_ENVIRONMENT) from None
         if done.returncode != 0:
             raise _refusal(done.stderr, command, self.context)
-        found = json.loads(done.stdout)
-        items: list[Mapping[str, Any]] = found.get("items", [found])
+        try:
+            found = json.loads(done.stdout)
+            items: list[Mapping[str, Any]] = found.get("items", [found])
+        except (ValueError, AttributeError):
+            # Cut off, or the words of something that stands before it on PATH.
+            raise _unread("its answer is no list of objects", shlex.join(command)) from None
         return items
 
 
@@ -75,7 +79,12 @@ def _refusal(stderr: str, command: Sequence[str], context: str | None) -> KitErr
     }
     found = (cure for words, cure in cures.items() if words in said)
     # Not `plm status`: it may be what asked. The same question by hand shows all that kubectl says.
-    return KitError(f"kubectl: {said}", next(found, shlex.join(command)))
+    return _unread(said, next(found, shlex.join(command)))
+
+
+def _unread(said: str, cure: str) -> KitError:
+    # No verdict on the platform, which would end with 1: nothing of it was seen.
+    return KitError(f"kubectl: {said}", cure, ExitCode.UNFIT_ENVIRONMENT)
 
 
 def with_context(command: str, context: str | None) -> str:

@@ -149,11 +149,20 @@ def test_what_kubectl_refuses_otherwise_is_an_error_in_its_own_words(
     start(kit)
     (kit.folder / "refusal").write_text(f"error: {words}\n")
     done = kit.call("status")
-    assert done.returncode == 1
+    assert done.returncode == 3, "nothing of the platform was seen: no verdict on it"
     assert done.stdout == ""
     binary = f"{kit.cache}/tools/bin/kubectl --kubeconfig {kit.state}/kubeconfig --namespace plm"
     assert f"plm: kubectl: error: {words}\n  try: {cure.format(kubectl=binary)}" in done.stderr
     assert "plm status" not in done.stderr
+
+
+@pytest.mark.parametrize("answered", ["", '{"items": [{"kind": "Po', "[]", "welcome to kubectl"])
+def test_an_answer_that_is_no_list_of_objects_is_told(kit: Kit, answered: str) -> None:
+    start(kit)
+    (kit.folder / "objects").write_text(answered)
+    done = kit.call("status")
+    assert done.returncode == 3
+    assert "plm: kubectl: its answer is no list of objects\n  try: " in done.stderr
 
 
 def test_all_well_is_said_with_what_one_may_do_next(kit: Kit) -> None:
