@@ -12,6 +12,7 @@ from plm.domain.books import Account, Books, Changes
 from plm.domain.chain import Entry, Head
 from plm.domain.deciding import Command
 from plm.domain.errors import Code, PlmError, Refused, Unavailable
+from plm.domain.forms import check_form
 from plm.domain.mesh import Link, Node
 from plm.domain.orders import (
     AttemptOrder,
@@ -85,6 +86,7 @@ class PaperBooks:
 
     def decide(self, command: Command) -> deciding.Answer:
         """One batch of one command, after what has expired by now."""
+        check_form(command)
         now_ms = virtual_time.now_ms()
         for order in deciding.expired(self.books, now_ms):
             self._write(order, now_ms)
@@ -178,7 +180,11 @@ class LedgerCalls:
         return await self._payment("refuse_payment", order)
 
     async def get_payment(self, payment_id: str) -> Payment:
-        return await self._call("get_payment", lambda: self._ledger.payment(payment_id))
+        def answer() -> Payment:
+            self._ledger.expire()
+            return self._ledger.payment(payment_id)
+
+        return await self._call("get_payment", answer)
 
     async def nodes(self) -> list[Node]:
         return await self._call("nodes", self._nodes)

@@ -18,6 +18,17 @@ _INTEGER_MAX = 2**63 - 1
 _AMOUNTS = ("amount", "declared_volume", "base_fee")
 
 
+def note(text: str) -> str:
+    """What is kept of a text that somebody else wrote: only what a column can hold, cut where it is too long."""
+    kept = text[:NOTE_CHARS_MAX].replace("\0", "")
+    return kept if kept.isascii() else kept.encode(errors="ignore").decode()
+
+
+def name(text: str) -> str:
+    """A name that somebody else wrote, or none where no column can hold it: cut, it would be another's."""
+    return text if len(text) <= NAME_CHARS_MAX and note(text) == text else ""
+
+
 def check_form(command: Command) -> None:
     """Raise Refused(invalid_request) for what no column can hold, however deep it lies in the command."""
     for name in command.__slots__:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from plm.domain import ids
 from plm.domain.errors import Code, Refused
-from plm.domain.orders import HOPS_MAX, TIMEOUT_MS_MAX, Hop
+from plm.domain.forms import note
+from plm.domain.orders import HOPS_MAX, TIMEOUT_MS_MAX, CloseOrder, Hop
 
 HOP_TIMEOUT_MS = 1_000
 
@@ -151,6 +152,26 @@ def next_failure(task: ForwardTask, code: Code, detail: str) -> Outcome:
     return Outcome(error_code=code, error_detail=f"{failed}: {detail}", failed_node=failed)
 
 
-def passed_back(behind: Outcome) -> Outcome:
-    """What failed further on, for the node before us. What became of the attempt is not for those behind to say."""
-    return replace(behind, hold_ids=(), posted=False, closed=False)
+def passed_back(task: ForwardTask, behind: Outcome) -> Outcome:
+    """What failed further on, for the node before us: whoever names nobody behind us has failed itself.
+
+    What became of the attempt is not for those behind to say.
+    """
+    following, hops = task.hops[task.position].to_node, task.hops[task.position + 1 :]
+    nodes = {following} | {hop.to_node for hop in hops}
+    failed = behind.failed_node if behind.failed_node in nodes else ""
+    is_link = behind.failed_link in {(hop.from_node, hop.to_node) for hop in hops}
+    link = behind.failed_link if is_link else ("", "")
+    if not failed and not is_link and behind.error_code not in _NO_FAULTS:
+        failed = following
+    return Outcome(
+        error_code=behind.error_code,
+        error_detail=behind.error_detail,
+        failed_node=failed,
+        failed_link=link,
+    )
+
+
+def give_up(payment_id: str, attempt: int, outcome: Outcome) -> CloseOrder:
+    """The order that closes an attempt for what came of it."""
+    return CloseOrder(payment_id, attempt, note(outcome.error_detail), outcome.failed_node)

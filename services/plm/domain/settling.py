@@ -170,6 +170,7 @@ def close_attempt(books: Books, order: CloseOrder, now_ms: int) -> Attempt:
         attempt = Attempt(payment_id, number, AttemptState.OPEN, (), now_ms, now_ms)
     if attempt.state is not AttemptState.OPEN:
         return attempt
+    stops = {node_id for hop in attempt.hops for node_id in (hop.from_node, hop.to_node)}
     holds = _end_holds(books, attempt, EntryKind.VOID, HoldState.VOIDED, payment.order.currency)
     books.put_attempt(
         replace(
@@ -177,7 +178,8 @@ def close_attempt(books: Books, order: CloseOrder, now_ms: int) -> Attempt:
             state=AttemptState.CLOSED,
             ended_at_ms=now_ms,
             close_reason=order.reason,
-            failed_node=order.failed_node,
+            # Who had no part cannot have failed, whoever says so.
+            failed_node=order.failed_node if order.failed_node in stops else "",
             holds=holds,
         )
     )

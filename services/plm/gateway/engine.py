@@ -6,19 +6,25 @@ sent again to any gateway, goes on from there.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from plm.domain import relay, rerouting
 from plm.domain.errors import Code, Conflict, PlmError, Refused, Unavailable
-from plm.domain.orders import AttemptOrder, CloseOrder, PaymentOrder, RefuseOrder
+from plm.domain.orders import AttemptOrder, PaymentOrder, RefuseOrder
 from plm.domain.payments import Attempt, AttemptState, Payment, PaymentState
 from plm.domain.relay import ForwardTask, Outcome
 from plm.domain.routes import Ban, Quoter, Route
+from plm.gateway.insisting import (
+    PAUSE_S,
+    RETRY_AFTER_MS,
+    Insistence,
+    Ledger,
+    unsaid,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -31,27 +37,12 @@ PAYMENT_TIMEOUT_MS = 15_000
 ATTEMPT_TIMEOUT_MS = 5_000
 # Less is no time for a route: the ledger would close the attempt under it.
 _ATTEMPT_MS_MIN = 250
-_RETRY_AFTER_MS = 1_000
-_PAUSE_S = 0.05
-_PAUSE_S_MAX = 0.5
 # Between attempts when the last one taught nothing. A payment has few attempts: they must outlast an outage, whether
 # this request meets it or the next ones; and who invents something new to learn each time wears them out no faster.
 _VAIN_PAUSE_S = 0.1
 _VAIN_PAUSE_S_MAX = 4.0
 _PROMPT_ATTEMPTS_MAX = 8
 _CODES = frozenset(Code)
-
-_Answer = TypeVar("_Answer")
-
-
-class Ledger(Protocol):
-    """What the gateway asks of the ledger; every call may be repeated."""
-
-    async def begin_payment(self, order: PaymentOrder) -> Payment: ...
-    async def begin_attempt(self, order: AttemptOrder) -> Attempt: ...
-    async def close_attempt(self, order: CloseOrder) -> Attempt: ...
-    async def refuse_payment(self, order: RefuseOrder) -> Payment: ...
-    async def get_payment(self, payment_id: str) -> Payment: ...
 
 
 class Peers(Protocol):
@@ -74,16 +65,19 @@ class _Trip:
     """What this gateway has learned while working on one payment."""
 
     order: PaymentOrder
-    gives_up_at: float
+    ledger: Insistence
     ban: Ban = field(default_factory=Ban)
     ready_for: int = 1  # the attempt that may begin without a pause
     # How sender or receiver failed: no route leads around them.
     lost_end: Outcome | None = None
-    come_again_ms: int = _RETRY_AFTER_MS
+    come_again_ms: int = RETRY_AFTER_MS
 
     @property
     def left_ms(self) -> int:
-        return int(1000 * (self.gives_up_at - time.monotonic()))
+        return self.ledger.left_ms()
+
+    async def read(self) -> Payment:
+        return await self.ledger.read(self.order.payment_id)
 
 
 class Payments:
@@ -102,7 +96,7 @@ class Payments:
         if running is None:
             if len(self._running) >= self._in_flight_max:
                 raise Unavailable(
-                    Code.OVERLOADED, "too many payments at once", retry_after_ms=_RETRY_AFTER_MS
+                    Code.OVERLOADED, "too many payments at once", retry_after_ms=RETRY_AFTER_MS
                 )
             running = asyncio.create_task(self._pay(order))
             self._running[order] = running
@@ -116,11 +110,13 @@ class Payments:
             task.exception()  # whoever asked has it; when all have gone, it is no news
 
     async def _pay(self, order: PaymentOrder) -> Payment:
-        trip = _Trip(order, time.monotonic() + PAYMENT_TIMEOUT_MS / 1000)
+        gives_up_at = time.monotonic() + PAYMENT_TIMEOUT_MS / 1000
+        asking = Insistence(self._ledger, lambda: int(1000 * (gives_up_at - time.monotonic())))
+        trip = _Trip(order, asking)
         outcome = "failed"
         with IN_FLIGHT.track_inprogress(), SECONDS.time():
             try:
-                payment = await self._insist(trip, lambda: self._ledger.begin_payment(order))
+                payment = await trip.ledger.begin_payment(order)
                 while payment.state is PaymentState.OPEN:
                     payment = await self._go_on(trip, payment)
                 outcome = str(payment.state)
@@ -134,16 +130,16 @@ class Payments:
             if attempt.state is AttemptState.OPEN:
                 # Left by a gateway that died or lost its answer.
                 await self._close(trip, attempt.number, Outcome(error_detail="taken over"))
-                return await self._read(trip)
+                return await trip.read()
         number = len(payment.attempts) + 1
         await self._pause(trip, number)
         route = await self._choose(trip)
         if trip.left_ms < _ATTEMPT_MS_MIN:
             raise Unavailable(
-                Code.DEADLINE_EXCEEDED, "no attempt came through", retry_after_ms=_RETRY_AFTER_MS
+                Code.DEADLINE_EXCEEDED, "no attempt came through", retry_after_ms=RETRY_AFTER_MS
             )
         if not await self._begin(trip, number, route):
-            return await self._read(trip)
+            return await trip.read()
         outcome = await self._forward(trip, number, route)
         if not outcome.posted and not outcome.closed:
             attempt = await self._close(trip, number, outcome)
@@ -151,7 +147,7 @@ class Payments:
         ATTEMPTS.labels(_label(outcome)).inc()
         if not outcome.posted:
             self._learn(trip, number, route, outcome)
-        return await self._read(trip)
+        return await trip.read()
 
     @staticmethod
     async def _pause(trip: _Trip, number: int) -> None:
@@ -195,7 +191,7 @@ class Payments:
         raise Unavailable(
             Code.NO_ROUTE,
             f"no live route from {order.from_node} to {order.to_node} has room for this amount now",
-            retry_after_ms=_RETRY_AFTER_MS,
+            retry_after_ms=RETRY_AFTER_MS,
         )
 
     async def _quote(self, trip: _Trip) -> list[Route]:
@@ -208,7 +204,7 @@ class Payments:
             except Refused:
                 # The ledger knew both ends: the mesh in memory is behind it, or one was disabled since.
                 if not is_last_look:
-                    await self._insist(trip, self._routes.refresh)
+                    await trip.ledger.know(self._routes.refresh)
         return []
 
     async def _begin(self, trip: _Trip, number: int, route: Route) -> bool:
@@ -216,32 +212,28 @@ class Payments:
         timeout_ms = min(ATTEMPT_TIMEOUT_MS, trip.left_ms)
         order = AttemptOrder(trip.order.payment_id, number, route.hops, timeout_ms)
         try:
-            await self._insist(trip, lambda: self._ledger.begin_attempt(order))
+            await trip.ledger.begin_attempt(order)
         except Conflict as error:
-            if error.code is Code.ATTEMPT_OPEN:
-                raise Conflict(
-                    Code.PAYMENT_IN_PROGRESS, "another gateway works on this payment"
-                ) from error
             if error.code is Code.POLICY_CHANGED:
                 await self._look_again(trip, route, error.detail)
+            await asyncio.sleep(PAUSE_S)
             return False
-        except PlmError as error:
-            if rerouting.is_definite(error.code):
-                await self._refuse(trip, error.code, error.detail)
-                return False
-            raise
+        except Refused as error:
+            if not rerouting.is_definite(error.code):
+                raise unsaid(error) from error
+            await trip.ledger.refuse(RefuseOrder(order.payment_id, error.code, error.detail))
+            return False
         return True
 
     async def _look_again(self, trip: _Trip, route: Route, refusal: str) -> None:
         """The ledger does not take the route as quoted. What would be quoted the same again is left out."""
-        await self._insist(trip, self._routes.refresh)
+        await trip.ledger.know(self._routes.refresh)
         edges = self._routes.quoter.graph.edges
         policies = {edge.link.key: edge.link.policy for edge in edges}
         quoted = {(hop.from_node, hop.to_node): hop.policy for hop in route.hops}
         if all(policies.get(key) == policy for key, policy in quoted.items()):
             named = relay.named_links(route.hops, refusal) or quoted
             trip.ban = replace(trip.ban, links=trip.ban.links | set(named))
-        await asyncio.sleep(_PAUSE_S)
 
     async def _forward(self, trip: _Trip, number: int, route: Route) -> Outcome:
         budget_ms = min(ATTEMPT_TIMEOUT_MS, trip.left_ms)
@@ -254,33 +246,9 @@ class Payments:
                 trip.come_again_ms = error.retry_after_ms
             return rerouting.unreachable(route, error.code, error.detail)
 
-    async def _close(self, trip: _Trip, number: int, outcome: Outcome) -> Attempt:
-        order = CloseOrder(trip.order.payment_id, number, outcome.error_detail, outcome.failed_node)
-        return await self._insist(trip, lambda: self._ledger.close_attempt(order))
-
-    async def _refuse(self, trip: _Trip, code: str, detail: str) -> Payment:
-        order = RefuseOrder(trip.order.payment_id, code, detail)
-        return await self._insist(trip, lambda: self._ledger.refuse_payment(order))
-
-    async def _read(self, trip: _Trip) -> Payment:
-        return await self._insist(trip, lambda: self._ledger.get_payment(trip.order.payment_id))
-
-    async def _insist(self, trip: _Trip, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
-        """Ask the ledger until it answers or the payment's time is over: it may be changing leaders."""
-        pause_s = _PAUSE_S
-        while True:
-            try:
-                return await ask()
-            except Unavailable as error:
-                if trip.left_ms < 1000 * pause_s:
-                    raise Unavailable(
-                        error.code,
-                        error.detail,
-                        effect_unknown=True,
-                        retry_after_ms=_RETRY_AFTER_MS,
-                    ) from error
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, _PAUSE_S_MAX)
+    @staticmethod
+    async def _close(trip: _Trip, number: int, outcome: Outcome) -> Attempt:
+        return await trip.ledger.close(relay.give_up(trip.order.payment_id, number, outcome))
 
 
 def _label(outcome: Outcome) -> str:

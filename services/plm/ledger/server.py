@@ -6,7 +6,7 @@ from plm.domain import ids
 from plm.domain.books import Transfer
 from plm.domain.deciding import Command
 from plm.domain.errors import Code, Refused
-from plm.domain.forms import NOTE_CHARS_MAX
+from plm.domain.forms import name, note
 from plm.domain.mesh import Link, Node, Registration
 from plm.domain.orders import (
     AttemptOrder,
@@ -134,9 +134,9 @@ class LedgerServer(LedgerServicer):
         identity = peer_identity(context)
         if identity != GATEWAY:
             await self._check_on_route(request.payment_id, request.attempt, _node(identity))
-        # A long story is cut, not refused: the holds must go back.
-        reason = request.reason[:NOTE_CHARS_MAX]
-        order = CloseOrder(request.payment_id, request.attempt, reason, request.failed_node)
+        # Whatever is said of it, the holds must go back: nothing is refused for its words.
+        reason, failed_node = note(request.reason), name(request.failed_node)
+        order = CloseOrder(request.payment_id, request.attempt, reason, failed_node)
         return codec.attempt_to_wire(await self._decide(order, Attempt))
 
     async def _check_on_route(self, payment_id: str, number: int, node_id: str) -> None:
@@ -152,7 +152,7 @@ class LedgerServer(LedgerServicer):
 
     async def RefusePayment(self, request: pb.RefusePaymentRequest, context: Context) -> pb.Payment:
         require(peer_identity(context), GATEWAY)
-        order = RefuseOrder(request.payment_id, request.code, request.detail[:NOTE_CHARS_MAX])
+        order = RefuseOrder(request.payment_id, request.code, note(request.detail))
         return codec.payment_to_wire(await self._decide(order, Payment))
 
     async def GetPayment(self, request: pb.GetPaymentRequest, context: Context) -> pb.Payment:

@@ -120,7 +120,7 @@ class Engine:
         except PlmError as error:
             return relay.next_failure(task, error.code, error.detail)
         if not behind.is_confirmed:
-            return relay.passed_back(behind)
+            return relay.passed_back(task, behind)
         if behind.hold_ids != task.holds_behind:
             return relay.next_failure(task, Code.INTERNAL, "confirmed other holds than the route's")
         return Outcome(hold_ids=(hold_id, *behind.hold_ids))
@@ -137,8 +137,8 @@ class Engine:
         return await self._close(task, outcome)
 
     async def _close(self, task: ForwardTask, outcome: Outcome) -> Outcome:
-        order = CloseOrder(task.payment_id, task.attempt, outcome.error_detail, outcome.failed_node)
         try:
+            order = relay.give_up(task.payment_id, task.attempt, outcome)
             attempt = await self._ledger.close_attempt(order)
         except PlmError as error:
             # The gateway closes it, or its deadline does.

@@ -7,6 +7,7 @@ from typing import Any, cast
 import grpc
 
 from plm.domain.errors import Code, Conflict, PlmError, Refused, Unavailable
+from plm.domain.forms import note
 
 CODE_KEY = "plm-code"
 EFFECT_UNKNOWN_KEY = "plm-effect-unknown"
@@ -103,7 +104,7 @@ def from_rpc(error: grpc.aio.AioRpcError, unreachable: Code) -> PlmError:
     `unreachable` names the silent peer: ledger_unavailable or node_unreachable.
     """
     found = _metadata(error)
-    detail = error.details() or str(error.code())
+    detail = note(error.details() or str(error.code()))
     if found.get(CODE_KEY) in set(Code):
         retry_after = found.get(RETRY_AFTER_KEY, "")
         return error_of(

@@ -1,5 +1,7 @@
 """A payment between nodes, as protobuf and back."""
 
+from plm.domain.errors import Code
+from plm.domain.forms import name, note
 from plm.domain.relay import ForwardTask, Outcome
 from plm.wire import plm_pb2 as pb
 from plm.wire.codec import hop_from_wire, hop_to_wire
@@ -44,13 +46,15 @@ def outcome_to_wire(outcome: Outcome) -> pb.ForwardReply:
 
 
 def outcome_from_wire(message: pb.ForwardReply) -> Outcome:
-    """What came of it."""
+    """What came of it, as a node says that may say anything: its words are kept by the ledger, or not at all."""
+    # A failure stays one, whatever it is called.
+    code = name(message.error_code) or str(Code.INTERNAL) if message.error_code else ""
     return Outcome(
         tuple(message.hold_ids),
         message.posted,
         message.closed,
-        message.error_code,
-        message.error_detail,
-        message.failed_node,
-        (message.failed_link_from, message.failed_link_to),
+        code,
+        note(message.error_detail),
+        name(message.failed_node),
+        (name(message.failed_link_from), name(message.failed_link_to)),
     )

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from plm.domain.deciding import Command
 from plm.domain.errors import Code, Refused
-from plm.domain.forms import check_form
+from plm.domain.forms import NAME_CHARS_MAX, NOTE_CHARS_MAX, check_form, name, note
 from plm.domain.mesh import LinkPolicy, Registration
 from plm.domain.orders import AttemptOrder, CloseOrder, Hop, PostOrder, RefuseOrder, TransferOrder
 from support import demo_mesh
@@ -66,3 +68,22 @@ def test_usual_commands_pass() -> None:
 )
 def test_the_longest_that_fits_passes(command: Command) -> None:
     check_form(command)
+
+
+anything = (
+    st.text() | st.text("\0\ud800ab", max_size=9) | st.sampled_from(["x" * 3_000, "\0" * 3_000])
+)
+
+
+@given(anything)
+def test_whatever_somebody_else_wrote_can_be_kept(text: str) -> None:
+    """Words of a node's are no reason to refuse the close that gives the holds back."""
+    check_form(CloseOrder("p", 1, note(text), name(text)))
+    assert len(note(text)) <= NOTE_CHARS_MAX
+    assert note(note(text)) == note(text)
+
+
+@given(anything)
+def test_a_name_is_kept_whole_or_not_at_all(text: str) -> None:
+    is_good = len(text) <= NAME_CHARS_MAX and not {"\0", *map(chr, range(0xD800, 0xE000))} & {*text}
+    assert name(text) == (text if is_good else "")

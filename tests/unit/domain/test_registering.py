@@ -111,23 +111,29 @@ def test_an_account_that_holds_nothing_is_closed_with_its_node_and_reopened_with
     assert not books.accounts["link/a/b"].closed
 
 
-@pytest.mark.parametrize("steps", [2, 3, 4])
-def test_a_node_that_leaves_under_a_payment_gets_its_money_all_the_same(steps: int) -> None:
-    """Whether holds were taken before it left or after: what was begun must not fail at the very end."""
+@pytest.mark.parametrize(
+    ("leaver", "before", "steps"), [("b", "a", 4), ("d", "b", 2), ("d", "b", 3), ("d", "b", 4)]
+)
+def test_a_node_that_leaves_under_a_payment_gets_its_money_all_the_same(
+    leaver: str, before: str, steps: int
+) -> None:
+    """Once it need hold nothing more itself: what was begun must not fail at the very end."""
     books = founded(volume=5000)
-    back = LinkOrder("b", "a", LinkPolicy(0), 0, demo_mesh.registration("b"))
-    ask(books, replace(demo_mesh.node_order("b"), links_to=("a", "d")))
+    back = LinkOrder(leaver, before, LinkPolicy(0), 0, demo_mesh.registration(leaver))
+    here = demo_mesh.node_order(leaver)
+    ask(books, replace(here, links_to=(*here.links_to, before)))
     ask(books, back)
     course = demo_mesh.whole_payment("p")
-    for command in [*course[:steps], DisableOrder("b")]:
+    for command in [*course[:steps], DisableOrder(leaver)]:
         ask(books, command)
-    assert books.accounts["link/b/a"].closed
+    name = f"link/{leaver}/{before}"
+    account = books.accounts[name]
+    assert account.closed
     for command in course[steps:]:
         ask(books, command)
-    account = books.accounts["link/b/a"]
-    assert (account.posted, account.closed) == (1100, False)
-    assert "link/b/a" in books.changes.accounts
-    ask(books, DisableOrder("b"))
+    assert (account.posted, account.closed) == ({"b": 1100, "d": 1000}[leaver], False)
+    assert name in books.changes.accounts
+    ask(books, DisableOrder(leaver))
     assert not account.closed, "its money could not be reached"
 
 

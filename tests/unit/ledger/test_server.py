@@ -9,6 +9,8 @@ from plm.domain import ids
 from plm.domain.books import Books
 from plm.domain.deciding import Command, decide
 from plm.domain.errors import Code, PlmError, Unavailable
+from plm.domain.forms import check_form
+from plm.domain.orders import CloseOrder
 from plm.domain.payments import Payment
 from plm.domain.settling import view
 from plm.ledger import server
@@ -98,3 +100,27 @@ def test_who_calls_is_read_once_and_before_any_wait(
 def test_every_call_is_looked_at() -> None:
     methods = {name for name in vars(LedgerServer) if name[0].isupper()}
     assert methods == {method for method, *_ in CALLS}
+
+
+@pytest.mark.parametrize("caller", [server.GATEWAY, ids.node_spiffe("b")])
+@pytest.mark.parametrize("words", ["a\0b", "w" * 900_000, "", "why"])
+def test_no_words_keep_an_attempt_from_being_closed(words: str, caller: str) -> None:
+    """Its holds must go back, and whoever asks must hear whether it is posted."""
+    asked: list[Command] = []
+
+    class Deciding(Waiting):
+        async def submit(self, command: Command) -> Any:
+            check_form(command)
+            asked.append(command)
+            return payment().attempts[0]
+
+    call = Call(caller)
+    deciding: Any = Deciding(call)
+    request = pb.CloseAttemptRequest(
+        payment_id="p", attempt=1, reason=words, failed_node=words or "b"
+    )
+    reply = asyncio.run(LedgerServer(deciding, deciding, deciding).CloseAttempt(request, call))
+    assert reply.state == pb.ATTEMPT_STATE_POSTED
+    [order] = asked
+    assert isinstance(order, CloseOrder)
+    assert order.failed_node in {"", "why", "b"}

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plm.domain import relay
 from plm.domain.chain import Entry, EntryDraft
 from plm.domain.errors import Code, Refused
+from plm.domain.forms import check_form
 from plm.domain.mesh import Link, LinkPolicy, Node, Registration
-from plm.domain.orders import Hop, PaymentOrder
+from plm.domain.orders import Hop, PaymentOrder, RefuseOrder
 from plm.domain.payments import Attempt, AttemptState, Hold, HoldState, Payment, PaymentState
 from plm.domain.relay import ForwardTask, Outcome
 from plm.wire import codec, forwarding
@@ -80,15 +82,16 @@ drafts = st.builds(EntryDraft, texts, texts, texts, texts, amounts, texts, texts
 entries = st.builds(Entry, large, hashes, hashes, drafts, large, large, counts)
 tasks = st.builds(ForwardTask, texts, small, texts, routes, small, large)
 some_texts = st.lists(texts, max_size=3).map(tuple)
+words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 outcomes = st.builds(
     Outcome,
     some_texts,
     st.booleans(),
     st.booleans(),
-    texts,
-    texts,
-    texts,
-    st.tuples(texts, texts),
+    words,
+    words,
+    words,
+    st.tuples(words, words),
 )
 
 
@@ -160,6 +163,19 @@ def test_forwarded_tasks(task: ForwardTask) -> None:
 def test_outcomes(outcome: Outcome) -> None:
     message = pb.ForwardReply.FromString(forwarding.outcome_to_wire(outcome).SerializeToString())
     assert forwarding.outcome_from_wire(message) == outcome
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8")))
+def test_a_nodes_words_arrive_in_a_form_that_is_kept_and_a_failure_stays_one(
+    code: str, text: str
+) -> None:
+    message = pb.ForwardReply(
+        error_code=code, error_detail=text * 40, failed_node=text, failed_link_from=text
+    )
+    outcome = forwarding.outcome_from_wire(message)
+    assert not outcome.is_confirmed
+    check_form(relay.give_up("p", 1, outcome))
+    check_form(RefuseOrder("p", outcome.error_code, outcome.error_detail))
 
 
 @given(st.integers(-(10**39) + 1, 10**39 - 1))
