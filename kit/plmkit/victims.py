@@ -83,11 +83,12 @@ class _Returning:
     def _is_back(self) -> bool:
         try:
             now = find_running(self.node, self._reader)
+            if now.container_id == self.before.container_id or not now.is_ready:
+                return False
+            [mesh_node] = self._reader.get("meshnodes.plm.dev", self.node)
         except KitError:
+            # Not there yet, or the API server was too busy: the next look tells, the money has moved long since.
             return False
-        if now.container_id == self.before.container_id or not now.is_ready:
-            return False
-        [mesh_node] = self._reader.get("meshnodes.plm.dev", self.node)
         conditions = mesh_node.get("status", {}).get("conditions", ())
         return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 

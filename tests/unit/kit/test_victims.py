@@ -27,13 +27,15 @@ def mesh_node(ready: str) -> dict[str, Any]:
 class FakeCluster:
     """Answers `get pods` and `get meshnodes` from scripts; the last answer stays."""
 
-    def __init__(self, pods: list[list[dict[str, Any]]], nodes: list[str]) -> None:
+    def __init__(self, pods: list[list[dict[str, Any]] | str], nodes: list[str]) -> None:
         self._pods = pods
         self._nodes = nodes
 
     def get(self, *arguments: str) -> list[Mapping[str, Any]]:
         script: list[Any] = self._pods if arguments[0] == "pods" else self._nodes
         answer: Any = script.pop(0) if len(script) > 1 else script[0]
+        if answer == "busy":
+            raise KitError("kubectl: i/o timeout", "plm up")
         if isinstance(answer, str):
             return [mesh_node(answer)]
         pods: list[Mapping[str, Any]] = answer
@@ -81,6 +83,17 @@ async def test_back_means_another_container_and_a_ready_mesh_node() -> None:
     victim = KilledTask("b", cluster, lambda _: None)
     await victim.wait_until_back()
     assert cluster.get("pods") == back
+    assert cluster.get("meshnodes.plm.dev")[0] == mesh_node("True")
+
+
+async def test_an_api_server_that_is_busy_for_a_moment_is_asked_again() -> None:
+    """The report of a demo whose money has moved is not lost for that."""
+    cluster = FakeCluster(
+        [[pod("node-b-x", "c1")], "busy", [pod("node-b-x", "c2")]],
+        ["busy", "True"],
+    )
+    victim = KilledTask("b", cluster, lambda _: None)
+    await victim.wait_until_back()
     assert cluster.get("meshnodes.plm.dev")[0] == mesh_node("True")
 
 
