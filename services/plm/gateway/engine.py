@@ -20,6 +20,7 @@ from plm.domain.relay import ForwardTask, Outcome
 from plm.domain.routes import Ban, Quoter, Route
 from plm.gateway.insisting import (
     PAUSE_S,
+    PAUSE_S_MAX,
     RETRY_AFTER_MS,
     Insistence,
     Ledger,
@@ -66,6 +67,7 @@ class _Trip:
 
     order: PaymentOrder
     ledger: Insistence
+    begun: set[int] = field(default_factory=set)  # attempts that are this gateway's own
     ban: Ban = field(default_factory=Ban)
     ready_for: int = 1  # the attempt that may begin without a pause
     # How sender or receiver failed: no route leads around them.
@@ -128,9 +130,7 @@ class Payments:
         """One attempt more, after every earlier one is decided."""
         for attempt in payment.attempts:
             if attempt.state is AttemptState.OPEN:
-                # Left by a gateway that died or lost its answer.
-                await self._close(trip, attempt.number, Outcome(error_detail="taken over"))
-                return await trip.read()
+                return await self._end(trip, attempt)
         number = len(payment.attempts) + 1
         await self._pause(trip, number)
         route = await self._choose(trip)
@@ -147,6 +147,25 @@ class Payments:
         ATTEMPTS.labels(_label(outcome)).inc()
         if not outcome.posted:
             self._learn(trip, number, route, outcome)
+        return await trip.read()
+
+    async def _end(self, trip: _Trip, attempt: Attempt) -> Payment:
+        """The payment once this attempt is decided. Another gateway's has its time: it may be paying just now.
+
+        When that is over, whoever began it is dead or has lost its answer, and it is closed for it.
+        """
+        # By our clock and from now on: by its own the ledger has closed it before.
+        lasts_s = (attempt.deadline_ms - attempt.opened_at_ms) / 1000
+        over_at, pause_s = time.monotonic() + lasts_s, PAUSE_S
+        while attempt.number not in trip.begun and time.monotonic() < over_at:
+            if trip.left_ms < 1000 * pause_s:
+                raise Conflict(Code.PAYMENT_IN_PROGRESS, "another gateway works on this payment")
+            await asyncio.sleep(pause_s)
+            payment = await trip.read()
+            if payment.attempts[attempt.number - 1].state is not AttemptState.OPEN:
+                return payment
+            pause_s = min(2 * pause_s, PAUSE_S_MAX)
+        await self._close(trip, attempt.number, Outcome(error_detail="taken over"))
         return await trip.read()
 
     @staticmethod
@@ -223,6 +242,7 @@ class Payments:
                 raise unsaid(error) from error
             await trip.ledger.refuse(RefuseOrder(order.payment_id, error.code, error.detail))
             return False
+        trip.begun.add(number)
         return True
 
     async def _look_again(self, trip: _Trip, route: Route, refusal: str) -> None:

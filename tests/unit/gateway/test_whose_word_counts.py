@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -23,18 +24,89 @@ def run(story: Coroutine[Any, Any, _T]) -> _T:
     return virtual_time.run(story, engine, node_engine)
 
 
-def test_what_another_gateway_left_open_is_closed_before_anything_else() -> None:
+@pytest.mark.parametrize("ticks", [True, False])
+def test_what_a_dead_gateway_left_open_ends_with_its_deadline_and_the_payment_goes_on(
+    ticks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger closes it then; where that does not, whoever waits for it does."""
     mesh = PaperMesh()
+    if not ticks:
+        monkeypatch.setattr(mesh.ledger, "expire", lambda: None)
 
-    async def story() -> Payment:
+    async def story() -> tuple[Payment, int]:
         for command in demo_mesh.whole_payment("p")[:3]:  # one of two holds is taken
             mesh.ledger.decide(command)
+        await asyncio.sleep(3)
+        return await pay_over(mesh), virtual_time.now_ms()
+
+    payment, settled_ms = run(story())
+    assert states(payment) == [("abd", AttemptState.CLOSED), ("abd", AttemptState.POSTED)]
+    assert mesh.ledger.account("link/a/b").held == 0
+    assert 5_000 < settled_ms < (6_000 if ticks else 9_000)
+
+
+@pytest.mark.parametrize("slow_s", [0.5, 2.0, 4.0])
+@pytest.mark.parametrize("late_s", [0.05, 0.3, 1.1, 3.5])
+def test_a_second_gateway_leaves_the_attempt_of_the_first_alone(
+    slow_s: float, late_s: float
+) -> None:
+    """Its client asked again because it takes long, not because it has failed: closed, it would take longer still."""
+
+    async def story() -> tuple[PaperMesh, list[Payment]]:
+        mesh = PaperMesh()
+        mesh.ledger.weather = mesh.weather = losing(lambda *_: False)
+
+        async def pass_by(node_id: str) -> None:
+            if node_id == "a":
+                await asyncio.sleep(slow_s)
+
+        mesh.pass_by = pass_by
+
+        async def ask(number: int) -> Payment:
+            payments, _ = await payments_over(mesh)
+            await asyncio.sleep(number * late_s)
+            return await payments.pay(payment_order("p"))
+
+        return mesh, await asyncio.gather(*(ask(number) for number in range(3)))
+
+    mesh, answers = run(story())
+    payment = mesh.ledger.payment("p")
+    assert states(payment) == [("abd", AttemptState.POSTED)]
+    assert answers == [payment] * 3
+
+
+def test_what_is_still_in_other_hands_when_time_is_over_is_said_to_be() -> None:
+    """It is no refusal, and not the end: the same key learns how it went."""
+
+    async def story() -> Payment:
+        mesh = PaperMesh()
+        mesh.ledger.decide(payment_order("p"))
+        mesh.ledger.decide(replace(demo_mesh.attempt_order("p"), timeout_ms=20_000))
+        with pytest.raises(Conflict) as caught:
+            await pay_over(mesh)
+        assert caught.value.code is Code.PAYMENT_IN_PROGRESS
+        assert virtual_time.now_ms() <= engine.PAYMENT_TIMEOUT_MS
         return await pay_over(mesh)
 
+    assert states(run(story())) == [("abd", AttemptState.CLOSED), ("abd", AttemptState.POSTED)]
+
+
+@pytest.mark.parametrize("lie", [Outcome(posted=True), Outcome(closed=True, error_code="no")])
+def test_an_own_attempt_that_is_said_to_have_ended_and_has_not_is_closed_at_once(
+    lie: Outcome,
+) -> None:
+    """Nobody else works on it: only an attempt of another gateway's is waited for."""
+
+    async def story() -> Payment:
+        mesh = PaperMesh()
+        payments, _ = await payments_over(mesh, Liar(lie))
+        with pytest.raises(Unavailable):
+            await payments.pay(payment_order("p"))
+        return mesh.ledger.payment("p")
+
     payment = run(story())
-    assert states(payment) == [("abd", AttemptState.CLOSED), ("abd", AttemptState.POSTED)]
-    assert payment.attempts[0].close_reason == "taken over"
-    assert mesh.ledger.account("link/a/b").held == 0
+    assert len(payment.attempts) > 1
+    assert payment.attempts[0].ended_at_ms < 100
 
 
 def test_a_first_node_that_is_silent_is_named_where_its_attempt_is_closed() -> None:
