@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import httpx
@@ -123,6 +124,29 @@ def test_a_fee_that_changes_just_before_a_payment_costs_a_look_and_not_the_payme
         asyncio.run(declare(mesh, "b", Link("d", fee), generation))
         payment = settled(mesh.pay(f"fee-{generation}", "1.00"))
         assert payment["fee"] == f"{fee / 100:.2f}"
+
+
+def test_routing_does_not_wait_for_the_bus(mesh: Mesh) -> None:
+    """Without it a gateway starts, pays, and learns of changes all the same, only later."""
+    mesh.nats.kill()
+    try:
+        mesh.gateway.stop()
+        mesh.gateway.start()
+        mesh.gateway.wait_ready()
+        settled(mesh.pay("without-a-bus", "1.00"))
+        for generation, fee in ((101, 500), (102, 100)):
+            asyncio.run(declare(mesh, "b", Link("d", fee), generation))
+            wait_until(partial(quotes, mesh, fee), 5, "the gateway has heard of the fee")
+    finally:
+        mesh.nats.start()
+
+
+def quotes(mesh: Mesh, fee: int) -> bool:
+    """Whether this is what the gateway quotes for the link from B to D, minor units."""
+    body = {"from": "b", "to": "d", "amount": "1.00", "currency": "USD"}
+    with mesh.client() as client:
+        [route] = client.post("/v1/routes", json=body).json()["routes"]
+    return bool(route["steps"][0]["fee"] == f"{fee / 100:.2f}")
 
 
 def test_the_same_key_with_another_body_is_a_conflict(mesh: Mesh) -> None:

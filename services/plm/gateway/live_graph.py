@@ -28,6 +28,8 @@ TICK_S = 0.05
 # What a lost event would leave wrong is put right after this.
 RESYNC_S = 10.0
 _RETRY_S = 0.5
+# Without a bus the ledger is asked again and again: how far the mesh may then be behind.
+_ASK_AGAIN_S = 2.0
 
 
 class Ledger(Protocol):
@@ -101,9 +103,13 @@ class LiveGraph:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())
             group.create_task(self._tick())
+            group.create_task(self._compare())
 
     async def refresh(self) -> int:
-        """Take what the ledger has now; returns the stream sequence it contains. Raises PlmError."""
+        """Take what the ledger has now; returns the stream sequence it contains, negative where it knows none.
+
+        Raises PlmError.
+        """
         known = dict(self._mesh.nodes)
         nodes, links, sequence = await self._ledger.snapshot()
         # Disabled nodes are not in it, and the event that said so may have been among those we missed.
@@ -121,6 +127,10 @@ class LiveGraph:
         while True:
             try:
                 sequence = await self.refresh()
+                if sequence < 0:
+                    log.info("Found no stream of the mesh to follow yet")
+                    await asyncio.sleep(_ASK_AGAIN_S)
+                    continue
                 async for message in self._bus.follow(subjects.LIQUIDITY_SUBJECTS, sequence + 1):
                     self._apply(message)
             except PlmError as error:
@@ -132,6 +142,10 @@ class LiveGraph:
             await asyncio.sleep(TICK_S)
             if self._is_stale:
                 self._publish()
+
+    async def _compare(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
             if time.monotonic() - self._synced_at > RESYNC_S:
                 await self._resync()
 

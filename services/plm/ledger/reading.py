@@ -1,5 +1,6 @@
 """What the ledger answers without its writer: committed rows, each answer from one consistent view."""
 
+import asyncio
 from dataclasses import replace
 
 from plm.domain.books import Account, Books
@@ -14,6 +15,10 @@ from plm.stores.postgres import Pool, reading
 from plm.wire import subjects
 
 ENTRIES_MAX = 1000
+# Of a stream that could not be asked.
+UNKNOWN_SEQUENCE = -1
+# Whoever wants a snapshot waits two seconds for it.
+_BUS_S = 0.5
 
 
 class Reader:
@@ -65,12 +70,19 @@ class Reader:
 
         The sequence is read first: rows are committed before their events are published, so the rows read
         afterwards are at least as new. Events they contain already are told apart by their versions.
+        Without a bus, or where it has no stream yet, the sequence is UNKNOWN_SEQUENCE: routing does not wait for it.
         """
-        try:
-            sequence = await self._bus.last_sequence(subjects.LIQUIDITY_STREAM)
-        except Unavailable:
-            sequence = 0  # no bus, or no stream yet: whoever follows starts at the beginning
+        sequence = await self._last_sequence()
         return await self.nodes(), sequence
+
+    async def _last_sequence(self) -> int:
+        if not self._bus.is_connected:
+            return UNKNOWN_SEQUENCE
+        try:
+            async with asyncio.timeout(_BUS_S):
+                return await self._bus.last_sequence(subjects.LIQUIDITY_STREAM)
+        except (Unavailable, TimeoutError):
+            return UNKNOWN_SEQUENCE
 
 
 async def _mesh(connection: object) -> list[Node]:

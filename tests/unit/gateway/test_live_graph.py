@@ -1,22 +1,20 @@
 """The mesh in memory: newer versions win, gaps close by themselves, and nothing on the stream can stop it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plm.domain.errors import Code, Unavailable
+from plm.domain.errors import Unavailable
 from plm.domain.graph import Entropy
-from plm.domain.mesh import Link, LinkPolicy, Node, Registration
+from plm.domain.mesh import Link, Node
 from plm.gateway import live_graph
 from plm.gateway.live_graph import RESYNC_S, TICK_S, LiveGraph, Mesh
-from plm.stores.nats import BusMessage
-from plm.wire import codec, subjects
-from plm.wire import plm_pb2 as pb
 from support import virtual_time
+from support.paper_stream import Source, link, node
 
 _T = TypeVar("_T")
 SOON_S = 3 * TICK_S
@@ -24,70 +22,6 @@ SOON_S = 3 * TICK_S
 
 def run(story: Coroutine[Any, Any, _T]) -> _T:
     return virtual_time.run(story, live_graph)
-
-
-def node(node_id: str, version: int = 1, *, enabled: bool = True) -> Node:
-    return Node(node_id, "hub", "USD", Registration(f"uid-{node_id}", 1), version, enabled)
-
-
-def link(from_node: str, to_node: str, version: int = 1, volume: int = 1000) -> Link:
-    policy = LinkPolicy(1)
-    registration = Registration("", 0)
-    return Link(
-        from_node, to_node, policy, 1000, registration, version, "USD", liquidity_volume=volume
-    )
-
-
-class Source:
-    """Ledger and stream in one: what was published after a snapshot can be followed from there."""
-
-    def __init__(self) -> None:
-        self.mesh: dict[object, Node | Link] = {}
-        self.stream: list[BusMessage] = []
-        self.ledger_is_up = self.bus_is_up = True
-        self.snapshots = 0
-        self.following_from: list[int] = []
-        self.before_answer: Callable[[], None] = lambda: None
-
-    def put(self, thing: Node | Link, *, is_published: bool = True) -> None:
-        """As the ledger commits a change and its outbox carries the event."""
-        self.mesh[thing.node_id if isinstance(thing, Node) else thing.key] = thing
-        if is_published:
-            self.publish(thing)
-
-    def publish(self, thing: Node | Link) -> None:
-        if isinstance(thing, Node):
-            subject = subjects.node_subject(thing.node_id)
-            payload = pb.NodeEvent(node=codec.node_to_wire(thing)).SerializeToString()
-        else:
-            subject = subjects.link_subject(*thing.key)
-            payload = pb.LinkEvent(link=codec.link_to_wire(thing)).SerializeToString()
-        self.send(subject, payload)
-
-    def send(self, subject: str, payload: bytes) -> None:
-        self.stream.append(BusMessage(subject, payload, len(self.stream) + 1))
-
-    async def snapshot(self) -> tuple[list[Node], list[Link], int]:
-        if not self.ledger_is_up:
-            raise Unavailable(Code.LEDGER_UNAVAILABLE, "no answer")
-        self.snapshots += 1
-        nodes = [each for each in self.mesh.values() if isinstance(each, Node) and each.enabled]
-        links = [each for each in self.mesh.values() if isinstance(each, Link)]
-        sequence = len(self.stream)
-        self.before_answer()
-        await asyncio.sleep(0)
-        return nodes, links, sequence
-
-    async def follow(self, subject: str, from_sequence: int) -> AsyncIterator[BusMessage]:
-        assert subject == subjects.LIQUIDITY_SUBJECTS
-        self.following_from.append(from_sequence)
-        place = from_sequence - 1
-        while self.bus_is_up:
-            for message in self.stream[place:]:
-                place = message.sequence
-                yield message
-            await asyncio.sleep(0.001)
-        raise Unavailable(Code.NODE_UNREACHABLE, "the stream broke off")
 
 
 def seen(graph: LiveGraph) -> tuple[list[str], dict[tuple[str, str], int]]:
@@ -225,6 +159,38 @@ def test_a_ledger_that_is_away_leaves_the_graph_as_it_was() -> None:
         assert seen(graph) == (["a", "b"], {("a", "b"): 900})
         with pytest.raises(Unavailable):
             await graph.refresh()
+
+    followed(story)
+
+
+def test_without_a_bus_it_compares_until_there_is_one_and_then_follows() -> None:
+    """From the beginning of the stream it would read a day's events, and from its end it would miss some."""
+
+    async def story(source: Source, graph: LiveGraph) -> None:
+        source.bus_is_up = source.ledger_sees_bus = False
+        await asyncio.sleep(SOON_S)
+        source.put(link("a", "b", 2, 900))
+        await asyncio.sleep(3)
+        assert seen(graph)[1] == {("a", "b"): 900}
+        followed_before = list(source.following_from)
+        source.bus_is_up = True
+        await asyncio.sleep(3)
+        assert source.following_from == followed_before
+        source.ledger_sees_bus = True
+        await asyncio.sleep(3)
+        assert source.following_from[len(followed_before) :] == [len(source.stream) + 1]
+
+    followed(story)
+
+
+def test_a_comparison_that_takes_long_holds_no_tick_up() -> None:
+    async def story(source: Source, graph: LiveGraph) -> None:
+        source.ledger_takes_s = 2.0
+        await asyncio.sleep(RESYNC_S)
+        assert source.snapshots == 2, "it is being compared now"
+        source.put(link("a", "b", 2, 900))
+        await asyncio.sleep(SOON_S)
+        assert seen(graph)[1] == {("a", "b"): 900}
 
     followed(story)
 
