@@ -66,7 +66,29 @@ async def test_a_file_that_fails_leaves_nothing_behind(database: Database, tmp_p
         database, tmp_path, **{"002_add_more": "CREATE TABLE more (x int); SELECT 1 / 0"}
     )
     before = await schema(database), await history(database)
-    with pytest.raises(asyncpg.DivisionByZeroError):
+    with pytest.raises(BadMigrationsError, match=r"002_add_more.sql: division by zero"):
+        await migrate(settings)
+    assert (await schema(database), await history(database)) == before
+
+
+async def test_a_file_takes_as_long_as_it_takes_and_is_planned_as_usual(
+    database: Database, tmp_path: Path
+) -> None:
+    """The time and the plans of the services are for rows that are found by key: a migration may read them all."""
+    sql = "CREATE TABLE plans AS SELECT current_setting('enable_seqscan') AS seqscan; SELECT pg_sleep(0.7)"
+    settings = with_files(database, tmp_path, **{"002_note_plans": sql})
+    hasty = settings.postgres.model_copy(update={"command_timeout_s": 0.3})
+    assert await migrate(settings.model_copy(update={"postgres": hasty})) == 1
+    assert (await database.run("SELECT seqscan FROM plans"))[0]["seqscan"] == "on"
+
+
+async def test_a_connection_that_is_lost_under_a_file_is_told_with_its_name(
+    database: Database, tmp_path: Path
+) -> None:
+    ending = "CREATE TABLE more (x int); SELECT pg_terminate_backend(pg_backend_pid())"
+    settings = with_files(database, tmp_path, **{"002_add_more": ending})
+    before = await schema(database), await history(database)
+    with pytest.raises(Unavailable, match=r"002_add_more.sql"):
         await migrate(settings)
     assert (await schema(database), await history(database)) == before
 

@@ -9,7 +9,7 @@ _NAME = re.compile(r"(\d{3})_[a-z0-9_]+\.sql", re.ASCII)
 
 
 class BadMigrationsError(Exception):
-    """The folder and the database do not fit together. Nothing was changed."""
+    """The folder and the database do not fit together. The file that is named changed nothing."""
 
 
 @dataclass(frozen=True, slots=True)

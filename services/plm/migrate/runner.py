@@ -16,6 +16,12 @@ log = structlog.get_logger(__name__)
 
 _LOCK_KEY = 0x6D6967  # "mig"
 _RETRY_S = 0.5
+# A file may rewrite a whole table: it has no time limit and usual plans, unlike what the services do. But a server that
+# is left alone with one gives up, and its lock with it.
+_UNHURRIED: dict[str, object] = {
+    "command_timeout": None,
+    "server_settings": {"client_connection_check_interval": "5s"},
+}
 _HISTORY = """
 CREATE TABLE IF NOT EXISTS migrations (
     number integer PRIMARY KEY,
@@ -38,14 +44,13 @@ async def migrate(settings: MigrateSettings) -> int:
     if not migrations:
         raise plan.BadMigrationsError(f"no migrations in {settings.migrations_directory}")
     await _ensure_database(settings)
-    connection = await connect(settings.postgres)
+    connection = await connect(settings.postgres, **_UNHURRIED)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY, timeout=settings.wait_s)
         ran = await _run_due(connection, migrations)
         await _set_password(connection, "ledger", password)
     except LOST as error:
-        detail = f"Postgres: {error or type(error).__name__}"
-        raise Unavailable(Code.LEDGER_UNAVAILABLE, detail) from error
+        raise _lost(error) from error
     finally:
         connection.terminate()
     return ran
@@ -56,17 +61,30 @@ async def _run_due(connection: Connection, migrations: list[plan.Migration]) -> 
     rows = await connection.fetch("SELECT number, checksum FROM migrations")
     todo = plan.due(migrations, {row["number"]: row["checksum"] for row in rows})
     for migration in todo:
-        async with connection.transaction():
-            await connection.execute("SET LOCAL synchronous_commit = on")
-            await connection.execute(migration.sql)
-            await connection.execute(
-                "INSERT INTO migrations (number, name, checksum) VALUES ($1, $2, $3)",
-                migration.number,
-                migration.name,
-                migration.checksum,
-            )
+        try:
+            await _run(connection, migration)
+        except LOST as error:
+            raise _lost(error, f"{migration.name}: ") from error
+        except asyncpg.PostgresError as error:
+            raise plan.BadMigrationsError(f"{migration.name}: {error}") from error
         log.info("Applied migration", name=migration.name)
     return len(todo)
+
+
+async def _run(connection: Connection, migration: plan.Migration) -> None:
+    async with connection.transaction():
+        await connection.execute("SET LOCAL synchronous_commit = on")
+        await connection.execute(migration.sql)
+        await connection.execute(
+            "INSERT INTO migrations (number, name, checksum) VALUES ($1, $2, $3)",
+            migration.number,
+            migration.name,
+            migration.checksum,
+        )
+
+
+def _lost(error: BaseException, where: str = "") -> Unavailable:
+    return Unavailable(Code.LEDGER_UNAVAILABLE, f"{where}Postgres: {error or type(error).__name__}")
 
 
 async def _ensure_database(settings: MigrateSettings) -> None:
@@ -74,7 +92,7 @@ async def _ensure_database(settings: MigrateSettings) -> None:
     give_up_at = time.monotonic() + settings.wait_s
     while True:
         try:
-            connection = await connect(settings.postgres, database="postgres")
+            connection = await connect(settings.postgres, database="postgres", **_UNHURRIED)
         except Unavailable as error:
             if time.monotonic() > give_up_at:
                 raise
