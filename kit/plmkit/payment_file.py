@@ -4,6 +4,7 @@ A bad line is one that cannot become a request; whether money may move is the ga
 """
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -13,6 +14,7 @@ from plmkit.receipts import KEY_RULE, Order, is_key
 
 COLUMNS = ("idempotency_key", "from", "to", "amount", "currency")
 LINE_BYTES_MAX = 4096
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # all but the tab
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def _header(raw: bytes) -> _Header:
     begin = f"begin the file with: {','.join(COLUMNS)} (commas between them)"
     if len(raw) > LINE_BYTES_MAX:
         raise _refused(f"the file's first line is longer than {LINE_BYTES_MAX} bytes", begin)
-    names = [name.strip().lower() for name in next(csv.reader([text]), [])]
+    names = [name.strip().lower() for name in next(csv.reader([text], skipinitialspace=True), [])]
     if missing := [column for column in COLUMNS if column not in names]:
         raise _refused(f"the file's first line lacks the columns {', '.join(missing)}", begin)
     if twice := [column for column in COLUMNS if names.count(column) > 1]:
@@ -95,10 +97,10 @@ def _decoded(raw: bytes) -> str:
 
 def _line(number: int, raw: bytes, header: _Header) -> Line | BadLine:
     text = _decoded(raw)
-    if "\r" in text:
-        return BadLine(number, text, "a carriage return stands within the line")
+    if _CONTROL.search(text):
+        return BadLine(number, text, "a control character stands within the line")
     try:
-        cells = next(csv.reader([text], strict=True))
+        cells = next(csv.reader([text], strict=True, skipinitialspace=True))
     except csv.Error as error:
         return BadLine(number, text, f"not a line of CSV: {error}")
     needed = max(header.places.values()) + 1
@@ -116,4 +118,6 @@ def _line(number: int, raw: bytes, header: _Header) -> Line | BadLine:
     key, from_node, to_node, amount, currency = values
     if not is_key(key):
         return BadLine(number, text, f"the idempotency key is not {KEY_RULE}")
-    return Line(number, key, Order(from_node.lower(), to_node.lower(), amount, currency))
+    # Letters as `plm pay A D 1.00 usd` takes them.
+    order = Order(from_node.lower(), to_node.lower(), amount, currency.upper())
+    return Line(number, key, order)

@@ -20,6 +20,15 @@ def test_a_good_line_becomes_an_order() -> None:
     assert lines_of(b"k1,A,d,10000.00,USD\n") == [Line(2, "k1", Order("a", "d", "10000.00", "USD"))]
 
 
+@pytest.mark.parametrize(
+    "line", [b"k1,a,d,1.00,usd\n", b'k1, A , "D",  "1.00", "USD"\n', b'"k1","a","d","1.00","USD"']
+)
+def test_letters_spaces_and_quotation_marks_change_no_order(line: bytes) -> None:
+    """A comma and a space is how many people write a list."""
+    header = b'"Idempotency_Key", "FROM" ,To, amount,CURRENCY\r\n'
+    assert lines_of(line, header) == [Line(2, "k1", Order("a", "d", "1.00", "USD"))]
+
+
 def test_columns_are_found_by_name() -> None:
     header = b"\xef\xbb\xbfnote,Currency,amount,to,from,idempotency_key\r\n"
     assert lines_of(b"x,USD,1.00,d,a,k1\r\n", header) == [
@@ -61,6 +70,9 @@ def test_a_wrong_header_refuses_the_file_before_anything_starts(
         b"k\xff,a,d,1.00,USD\n",
         b"two words,a,d,1.00,USD\n",
         b"k\x00,a,d,1.00,USD\n",
+        b"k1,a,d,1.00,USD\x00\n",
+        b"k1,a\x1b[2J,d,1.00,USD\n",
+        b"\x1a\n",
         b"k" * 201 + b",a,d,1.00,USD\n",
         b"x" * (LINE_BYTES_MAX + 900) + b",a,d,1.00,USD\n",
     ],
