@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from nats import connect
+from nats.js.errors import APIError
 from plm.domain.errors import Unavailable
 from plm.domain.orders import TransferOrder
 from plm.ledger.reading import Reader
@@ -200,6 +202,27 @@ async def test_the_newest_messages_come_oldest_first(nats: NatsServer) -> None:
             await bus.publish(subjects.ANCHOR_SUBJECT, b"%d" % number, f"outbox-{number}")
         assert await anchors(bus, 3) == [b"2", b"3", b"4"]
         assert await anchors(bus, 9) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+@pytest.mark.parametrize("is_of_old", [False, True])
+async def test_nobody_takes_anchors_out_of_their_stream(nats: NatsServer, is_of_old: bool) -> None:
+    """One by one or all at once: what they testify to would only count as not anchored yet."""
+    client = await connect(nats.url)
+    jetstream = client.jetstream()
+    if is_of_old:
+        await jetstream.add_stream(name=subjects.ANCHOR_STREAM, subjects=[subjects.ANCHOR_SUBJECT])
+    try:
+        async with open_bus(settings_of(nats)) as bus:
+            await bus.ensure_streams()
+            await bus.publish(subjects.ANCHOR_SUBJECT, b"x", "outbox-1")
+            with pytest.raises(APIError, match="not permitted"):
+                await jetstream.purge_stream(subjects.ANCHOR_STREAM)
+            assert await anchors(bus) == [b"x"]
+            with pytest.raises(APIError, match="not permitted"):
+                await jetstream.delete_msg(subjects.ANCHOR_STREAM, 1)
+            assert await anchors(bus) == [b"x"]
+    finally:
+        await client.close()
 
 
 async def test_what_was_never_said_is_not_there(nats: NatsServer) -> None:

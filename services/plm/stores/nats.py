@@ -66,8 +66,9 @@ def _streams() -> list[StreamConfig]:
             retention=RetentionPolicy.LIMITS,
             storage=StorageType.FILE,
             max_bytes=_ANCHOR_BYTES_MAX,
-            # Anchors testify against the database: nobody may take single ones out.
+            # Anchors testify against the database: nobody may take them out, one by one or all at once.
             deny_delete=True,
+            deny_purge=True,
         ),
     ]
 
@@ -86,13 +87,18 @@ class Bus:
         return self._client.is_connected
 
     async def ensure_streams(self) -> None:
-        """Create the streams that are missing."""
+        """Create the streams that are missing, and close those that could be emptied and must not."""
         with _unavailable():
             for stream in _streams():
                 try:
-                    await self._jetstream.stream_info(str(stream.name))
+                    found = (await self._jetstream.stream_info(str(stream.name))).config
                 except nats.js.errors.NotFoundError:
                     await self._jetstream.add_stream(stream)
+                    continue
+                if stream.deny_purge and not found.deny_purge:
+                    await self._jetstream.update_stream(
+                        found.evolve(deny_delete=True, deny_purge=True)
+                    )
 
     async def publish(self, subject: str, payload: bytes, message_id: str) -> None:
         """Publish once per message id; returns when the stream has it on disk."""
