@@ -171,7 +171,7 @@ async def _found_alone(database: Database) -> None:
 
 async def _call(process: LedgerProcess) -> list[Row]:
     numbers = count()
-    async with process.client("gateway") as ledger:
+    async with process.client("operator") as ledger:
 
         async def move(_client: int, link: Link) -> object:
             order = TransferOrder(f"t{next(numbers)}", *accounts_of(link), 1, "USD")

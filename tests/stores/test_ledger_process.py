@@ -45,7 +45,7 @@ def process(database: Database, nats: NatsServer) -> Iterator[LedgerProcess]:
 async def load(process: LedgerProcess, history: History, client: int, stop: asyncio.Event) -> None:
     """One transfer after another, each with a new id; what was lost is never asked again here."""
     number = 0
-    async with process.client("gateway") as ledger:
+    async with process.client("operator") as ledger:
         while not stop.is_set():
             number += 1
             name = f"t{client}-{number}"
@@ -97,7 +97,7 @@ async def test_what_was_unknown_is_known_after_asking_again(
     await asyncio.gather(*tasks)
     process.service.start()
     await asyncio.to_thread(process.service.wait_ready)
-    async with process.client("gateway") as ledger:
+    async with process.client("operator") as ledger:
         for name in history.unknown | history.refused:
             order = TransferOrder(name, "link/a/b", "link/b/a", 1, "USD")
             history.ok[name] = await ledger.transfer(order)
@@ -180,13 +180,12 @@ async def test_a_payment_settles_over_grpc_as_each_party_sees_it(process: Ledger
 
 
 @pytest.mark.parametrize("caller", ["node-a", "operator"])
-async def test_only_the_gateway_begins_transfers_and_reads_accounts(
+async def test_only_the_gateway_begins_payments_and_reads_accounts(
     process: LedgerProcess, caller: str
 ) -> None:
     async with process.client(caller) as ledger:
         for call in (
             ledger.begin_payment(demo_mesh.payment_order("p")),
-            ledger.transfer(TransferOrder("t", "link/a/b", "link/b/a", 1, "USD")),
             ledger.balance("link/a/b"),
             ledger.entries("", 0, 1),
             ledger.verify(),
@@ -194,6 +193,18 @@ async def test_only_the_gateway_begins_transfers_and_reads_accounts(
             with pytest.raises(PlmError) as caught:
                 await call
             assert caught.value.code is Code.FORBIDDEN
+
+
+@pytest.mark.parametrize("caller", ["gateway", "node-a"])
+async def test_only_the_operator_moves_money_at_once(process: LedgerProcess, caller: str) -> None:
+    """A gateway pays over the mesh alone, where every node has a say in what leaves its links."""
+    order = TransferOrder("theft", "link/a/b", "link/b/a", 1, "USD")
+    async with process.client(caller) as ledger:
+        with pytest.raises(PlmError) as caught:
+            await ledger.transfer(order)
+    assert caught.value.code is Code.FORBIDDEN
+    async with process.client("operator") as ledger:
+        await ledger.transfer(order)
 
 
 async def test_a_node_reads_its_own_payments_and_closes_only_attempts_it_is_part_of(

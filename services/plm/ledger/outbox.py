@@ -69,7 +69,8 @@ class OutboxPublisher:
             if not self._streams_exist:
                 await self._bus.ensure_streams()
                 self._streams_exist = True
-            # The newest state of a subject says all that its older ones said.
+            # The newest state of a subject says all that its older ones said. So does the newest of several anchors:
+            # its hash follows from every entry before it.
             newest = {row["subject"]: row for row in rows}
             await self._publish(sorted(newest.values(), key=lambda row: int(row["id"])))
             await _delete(connection, [row["id"] for row in rows])

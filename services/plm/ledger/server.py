@@ -165,7 +165,7 @@ class LedgerServer(LedgerServicer):
         return codec.payment_to_wire(payment)
 
     async def Transfer(self, request: pb.TransferRequest, context: Context) -> pb.TransferReply:
-        require(peer_identity(context), GATEWAY)
+        require(peer_identity(context), OPERATOR)
         order = TransferOrder(
             request.transfer_id,
             request.debit_account,

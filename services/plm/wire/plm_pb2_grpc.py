@@ -141,7 +141,8 @@ class LedgerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DisableNode(self, request, context):
-        """Takes a node whose object is gone out of the graph. Money and accounts stay. Caller: operator.
+        """Takes a node whose object is gone out of the graph. Its money stays; its accounts that hold none are closed.
+        Caller: operator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,7 +155,7 @@ class LedgerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GraphSnapshot(self, request, context):
-        """All enabled nodes and links, and the stream sequence up to which the snapshot is complete.
+        """All enabled nodes with their links, disabled ones included, and the stream sequence up to which it is complete.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -209,7 +210,7 @@ class LedgerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Transfer(self, request, context):
-        """Moves money between two accounts at once. Same id and body: the same answer.
+        """Moves money between two accounts at once. Same id and body: the same answer. Caller: operator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,7 @@ CALLS = [
     ("GetPayment", pb.GetPaymentRequest(), server.GATEWAY),
     ("GetPayment", pb.GetPaymentRequest(), ids.node_spiffe("a")),
     ("GetPayment", pb.GetPaymentRequest(), ids.node_spiffe("b")),
-    ("Transfer", pb.TransferRequest(amount="1"), server.GATEWAY),
+    ("Transfer", pb.TransferRequest(amount="1"), server.OPERATOR),
     ("GetBalance", pb.GetBalanceRequest(), server.GATEWAY),
     ("ListEntries", pb.ListEntriesRequest(), server.GATEWAY),
     ("Verify", pb.VerifyRequest(), server.GATEWAY),
