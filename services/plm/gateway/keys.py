@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from plm.domain.errors import Code, Refused
+import structlog
+
+from plm.domain.errors import Code, Refused, Unavailable
+
+log = structlog.get_logger(__name__)
 
 
 class Role(StrEnum):
@@ -44,7 +48,11 @@ class _Entry:
 
 
 class Keys:
-    """The keys of a file, read again when it changes: a rotated key works without a restart."""
+    """The keys of a file, read again when it changes: a rotated key works without a restart.
+
+    A file that cannot be read lets nobody in, not even who was in before: a key that was to be taken away may be among
+    them. That is no answer to a request, and nothing of it was done.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,7 +60,7 @@ class Keys:
         self._entries: tuple[_Entry, ...] = ()
 
     def client_of(self, authorization: str) -> Client:
-        """The client of an Authorization header. Raises Refused(unauthenticated)."""
+        """The client of an Authorization header. Raises Refused(unauthenticated), Unavailable without a good file."""
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() == "bearer" and key:
             for entry in self._current():
@@ -62,15 +70,23 @@ class Keys:
         raise Refused(Code.UNAUTHENTICATED, "send a known key as Authorization: Bearer <key>")
 
     def _current(self) -> tuple[_Entry, ...]:
-        stamp = self._path.stat().st_mtime_ns
-        if stamp != self._stamp:
-            self._entries = parse(self._path.read_text())
-            self._stamp = stamp
+        try:
+            stamp = self._path.stat().st_mtime_ns
+            if stamp != self._stamp:
+                self._entries = parse(self._path.read_text())
+                self._stamp = stamp
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            self._stamp = 0  # what was read before is not taken for what is there
+            reason = f"{type(error).__name__}: {error}"  # its repr may hold the whole file
+            log.error("Failed to read the API keys", path=str(self._path), reason=reason)  # noqa: TRY400 - the reason says it
+            raise Unavailable(
+                Code.INTERNAL, "the gateway's file of API keys cannot be read"
+            ) from error
         return self._entries
 
 
 def parse(text: str) -> tuple[_Entry, ...]:
-    """The entries of a key file. Raises ValueError or KeyError when it is not one."""
+    """The entries of a key file. Raises one of many errors when it is not one."""
     return tuple(
         _Entry(
             Client(raw["client_id"], Role(raw["role"]), frozenset(raw.get("nodes", ()))),

@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
-from plm.domain.errors import Code, Refused
+from plm.domain.errors import Code, Refused, Unavailable
 from plm.gateway.keys import Client, Keys, Role, parse
-from support.paper_gateway import key_entry, write_keys
+from support.paper_gateway import key_entry, open_gateway, problem, write_keys
 
 
 def rewrite(path: Path, *entries: dict[str, object]) -> None:
@@ -75,6 +75,10 @@ def test_the_file_is_read_when_it_changes_and_not_before(tmp_path: Path) -> None
         '{"clients": [{"client_id": "x", "role": "root", "salt": "", "key_sha256": ""}]}',
         '{"clients": [{"client_id": "x", "role": "client", "salt": "xx", "key_sha256": ""}]}',
         '{"clients": [{"role": "client"}]}',
+        '{"clients": 5}',
+        '{"clients": [["client"]]}',
+        "null",
+        "\ufffd",
     ],
 )
 def test_a_broken_file_lets_nobody_in(tmp_path: Path, text: str) -> None:
@@ -85,9 +89,33 @@ def test_a_broken_file_lets_nobody_in(tmp_path: Path, text: str) -> None:
     before = path.stat().st_mtime_ns
     path.write_text(text)
     os.utime(path, ns=(before + 1, before + 1))
-    for _ in range(2):
-        with pytest.raises((ValueError, KeyError, TypeError)):
-            keys.client_of("Bearer one")
+    for key in ("one", "one", "other"):
+        with pytest.raises(Unavailable) as caught:
+            keys.client_of(f"Bearer {key}")
+        assert (caught.value.code, caught.value.effect_unknown) == (Code.INTERNAL, False)
+    rewrite(path, key_entry("shop", "client", "two"))
+    assert keys.client_of("Bearer two").client_id == "shop"
+
+
+def test_a_file_that_is_gone_lets_nobody_in_until_it_is_back(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    keys = Keys(path)
+    with pytest.raises(Unavailable):
+        keys.client_of("Bearer one")
+    write_keys(path, key_entry("shop", "client", "one"))
+    assert keys.client_of("Bearer one").client_id == "shop"
+    path.unlink()
+    with pytest.raises(Unavailable):
+        keys.client_of("Bearer one")
+
+
+async def test_a_payment_that_was_not_let_in_is_known_not_to_be_made(tmp_path: Path) -> None:
+    gateway = await open_gateway(tmp_path)
+    (tmp_path / "keys.json").write_text("{")
+    response = await gateway.pay("k")
+    assert problem(response) == (500, "internal")
+    assert response.json()["effectUnknown"] is False
+    assert gateway.mesh.ledger.books.payments == {}
 
 
 def test_digests_are_compared_in_constant_time(
