@@ -10,6 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import BaseModel, ConfigDict
 
+_FILES = ("tls.crt", "tls.key", "ca.crt")
+
 
 class TlsSettings(BaseModel):
     """Where this process's certificate lies, in cert-manager's shape: tls.crt, tls.key, ca.crt."""
@@ -31,18 +33,18 @@ class Material:
 
 def read_version(tls: TlsSettings) -> tuple[str, int]:
     """A cheap mark of what is mounted now, without reading it."""
-    folder = _current_folder(tls)
-    return str(folder), (folder / "tls.crt").stat().st_mtime_ns
+    return _version_of(_current_folder(tls))
 
 
 def read_material(tls: TlsSettings) -> Material:
     """What is mounted now. Raises OSError when a file is missing, ValueError when no TLS can be made of them."""
     folder = _current_folder(tls)
+    version = _version_of(folder)  # before they are read: what changes meanwhile is read once more
     material = Material(
         certificate=(folder / "tls.crt").read_bytes(),
         key=(folder / "tls.key").read_bytes(),
         authorities=(folder / "ca.crt").read_bytes(),
-        version=(str(folder), (folder / "tls.crt").stat().st_mtime_ns),
+        version=version,
     )
     _check(material)
     return material
@@ -63,6 +65,11 @@ def _current_folder(tls: TlsSettings) -> Path:
         if (tls.directory / "..data").exists()
         else tls.directory
     )
+
+
+def _version_of(folder: Path) -> tuple[str, int]:
+    # Kubernetes makes a new folder for each change. Elsewhere files are written over: each one's time counts.
+    return str(folder), sum((folder / name).stat().st_mtime_ns for name in _FILES)
 
 
 def server_credentials(tls: TlsSettings) -> grpc.ServerCredentials:

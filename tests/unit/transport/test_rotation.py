@@ -2,9 +2,11 @@
 
 import asyncio
 import itertools
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import grpc
 import pytest
@@ -15,7 +17,7 @@ from plm.domain.relay import ForwardTask
 from plm.stores.peers import PeerClient
 from plm.transport import channels as channels_module
 from plm.transport.channels import Channels
-from plm.transport.tls import read_material, read_version
+from plm.transport.tls import TlsSettings, read_material, read_version
 from plm.wire import plm_pb2 as pb
 from support.echo_node import (
     GATEWAY_NAMES,
@@ -215,6 +217,19 @@ def test_files_are_read_as_one_set_through_the_link(
     second = read_material(node_tls.tls)
     assert second.version == read_version(node_tls.tls) != first.version
     assert {first.certificate, first.key}.isdisjoint({second.certificate, second.key})
+
+
+@pytest.mark.parametrize("file", ["tls.crt", "tls.key", "ca.crt"])
+def test_each_of_the_files_counts_where_they_change_without_a_swap(
+    node_tls: Mounted, tmp_path: Path, file: str
+) -> None:
+    """A plain folder, as outside Kubernetes: who trusts another CA must not go on with the old one."""
+    plain = TlsSettings(directory=shutil.copytree(node_tls.folder / "..data", tmp_path / "plain"))
+    before = read_version(plain)
+    stat = (plain.directory / file).stat()
+    os.utime(plain.directory / file, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    assert read_version(plain) != before
+    assert read_material(plain).version == read_version(plain)
 
 
 async def test_without_any_certificate_there_is_no_server_and_no_channel(
