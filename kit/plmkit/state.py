@@ -40,6 +40,18 @@ def find_places() -> Places:
     )
 
 
+def provide_state(folder: Path) -> None:
+    """Make the state folder where it is missing, for its owner alone. Raises KitError where it cannot be."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise KitError(
+            f"the state folder {folder} cannot be made: {error.strerror}",
+            "name one with PLM_STATE_DIR=/path/to/a/folder",
+            ExitCode.UNFIT_ENVIRONMENT,
+        ) from error
+
+
 def _place(own: str, general: str, below_home: str) -> Path:
     named = os.environ.get(own)
     try:

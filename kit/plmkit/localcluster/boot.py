@@ -24,6 +24,7 @@ from plmkit.localcluster.daemons import Daemon, Stage, daemons
 from plmkit.localcluster.layout import Layout
 from plmkit.localcluster.planning import StartPlan
 from plmkit.localcluster.rendering import OwnImages
+from plmkit.state import provide_state
 
 _DEBIAN_PLUGINS = Path("/usr/lib/cni")
 _ANSWER_WITHIN_S = 60.0
@@ -109,7 +110,7 @@ def _clear(layout: Layout) -> None:
 
 
 def _write_files(layout: Layout, equipment: Equipment, *, create_certificates: bool) -> None:
-    layout.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    provide_state(layout.state)
     for folder in (layout.cluster, layout.etcd, layout.volumes, layout.run, layout.logs):
         folder.mkdir(mode=0o700, exist_ok=True)
     _link_network_plugins(layout, equipment.tools)

@@ -18,6 +18,7 @@ from plmkit.stack import edge_address, pulumi
 from plmkit.stack import secrets as stack_secrets
 from plmkit.stack.target import check_target
 from plmkit.stack.workspace import EMBEDDED, Workspace
+from plmkit.state import provide_state
 from plmkit.turns import take_turn
 
 _PASSPHRASE_BYTES = 32
@@ -36,7 +37,7 @@ def init(workspace: Workspace, *, registry: str = "", api_url: str = "") -> bool
     if not workspace.configuration.exists():
         edge_address.check_given(api_url, workspace.context)
     state = workspace.places.state
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    provide_state(state)
     with take_turn(state / ".turn", lambda: say("waiting: another plm is at the stack")):
         # Of runs that were killed: whoever has the turn is the only one with a scratch folder.
         for left in state.glob(f"{_SCRATCH}*"):

@@ -106,6 +106,18 @@ def test_another_cluster_s_edge_is_asked_for_before_anything_is_made(
     assert not kit.state.exists()
 
 
+@pytest.mark.parametrize("name", ["a-file", "a-file/state"])
+def test_where_the_state_cannot_lie_it_says_how_to_name_another_place(
+    kit: Kit, pulumi: PaperPulumi, name: str
+) -> None:
+    (kit.folder / "a-file").touch()
+    done = kit.with_variables(PLM_STATE_DIR=str(kit.folder / name)).call("stack", "init")
+    assert done.returncode == 3
+    assert f"plm: the state folder {kit.folder / name} cannot be made: " in done.stderr
+    assert done.stderr.endswith("  try: name one with PLM_STATE_DIR=/path/to/a/folder\n")
+    assert pulumi.calls == []
+
+
 def test_without_pulumi_it_says_what_brings_it(kit: Kit) -> None:
     done = Kit(kit.folder, system_programs=False).call("stack", "init")
     assert done.returncode == 3
