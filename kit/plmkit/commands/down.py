@@ -41,13 +41,22 @@ def down(
     output: Annotated[Output, typer.Option("-o", "--output", help="text or json.")] = Output.TEXT,
 ) -> None:
     """Stop the embedded cluster within ten seconds. Its data stays, unless --purge is given. The cache always stays."""
+    from plmkit.kubectl import chosen_context
     from plmkit.localcluster import LocalCluster
 
     places = find_places()
+    if chosen_context(None) is not None:
+        raise KitError(
+            "plm down ends the embedded cluster alone, and PLM_CONTEXT names another",
+            "env -u PLM_CONTEXT plm down",
+            ExitCode.WRONG_USAGE,
+        )
     if purge:
         refuse_to_remove_more_than_state(places)
         refuse_to_forget_other_clusters(places)
-        _confirm(places, yes=yes)
+        if not _is_confirmed(places, yes=yes):
+            _tell_of_nothing_done(output)
+            return
     began = time.monotonic()
     cluster = LocalCluster(places, places.cache / "tools" / "bin")
     stopped = cluster.purge() if purge else cluster.stop()
@@ -110,9 +119,9 @@ def _remove_state(places: Places) -> None:
         )
 
 
-def _confirm(places: Places, *, yes: bool) -> None:
+def _is_confirmed(places: Places, *, yes: bool) -> bool:
     if yes or not places.state.exists():
-        return
+        return True
     if not is_interactive():
         raise KitError(
             "--purge removes ledger, stack and keys, and nobody can be asked here",
@@ -120,8 +129,14 @@ def _confirm(places: Places, *, yes: bool) -> None:
             ExitCode.WRONG_USAGE,
         )
     say(f"This removes the ledger, the stack and all keys in {places.state}.")
-    if not typer.confirm("Remove them?", err=True):
-        raise typer.Exit(ExitCode.GOOD)
+    return typer.confirm("Remove them?", err=True)
+
+
+def _tell_of_nothing_done(output: Output) -> None:
+    if output is Output.JSON:
+        emit_json({"stopped": False, "purged": False, "seconds": 0.0})
+    else:
+        emit("Nothing was stopped or removed.")
 
 
 def _sentence(places: Places, *, stopped: bool, purged: bool, seconds: float) -> str:

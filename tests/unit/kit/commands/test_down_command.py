@@ -1,7 +1,11 @@
 """`plm down`: what it says, what it refuses to remove, and that it asks. The cluster is on paper."""
 
 import json
+import os
+import pty
 import shutil
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,8 @@ from plmkit.console import ExitCode, KitError
 from plmkit.localcluster import Status
 from plmkit.localcluster.layout import Layout
 from plmkit.state import Places
-from support.kit_process import Kit
+from support.kit_process import PLM, Kit
+from support.waiting import wait_until
 from typer.testing import CliRunner, Result
 
 
@@ -107,12 +112,54 @@ def test_a_purge_asks_a_person_and_a_no_changes_nothing(
     monkeypatch.setattr(down, "is_interactive", lambda: True)
     refused = plm_down("--purge", typed="n\n")
     assert refused.exit_code == 0
+    # Its first line is the runner's: it shows what is typed, as a terminal does.
+    assert refused.stdout.partition("\n")[2] == "Nothing was stopped or removed.\n"
     assert f"This removes the ledger, the stack and all keys in {state}." in refused.stderr
     assert PaperCluster.done == []
+    told = plm_down("--purge", "-o", "json", typed="n\n").stdout.partition("\n")[2]
+    assert json.loads(told) == {"stopped": False, "purged": False, "seconds": 0.0}
     assert plm_down("--purge", typed="\n").exit_code == 0, "no is the default"
     assert PaperCluster.done == []
     assert plm_down("--purge", typed="y\n").exit_code == 0
     assert not state.exists()
+
+
+def waits(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it sleeps: a signal that comes before it reads would be noticed only with the next key."""
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+def test_an_interruption_at_the_question_is_one(tmp_path: Path) -> None:
+    """As a process, on a terminal: it ends before it touches anything."""
+    kit = Kit(tmp_path)
+    (kit.state / "cluster").mkdir(parents=True)
+    ours, its = pty.openpty()
+    command = [*PLM, "down", "--purge"]
+    with subprocess.Popen(command, env=kit.environment, stdin=its, stderr=its) as process:
+        try:
+            said = b""
+            while b"Remove them?" not in said:
+                said += os.read(ours, 1024)
+            wait_until(lambda: waits(process), 30, "it reads")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130
+        finally:
+            process.kill()
+    assert b"plm: interrupted" in os.read(ours, 1024)
+    os.close(ours)
+    os.close(its)
+    assert (kit.state / "cluster").exists()
+
+
+def test_with_another_cluster_chosen_the_embedded_one_is_not_ended(
+    plm_down: Down, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLM_CONTEXT", "prod")
+    refused = plm_down("--purge", "--yes").exception
+    assert isinstance(refused, KitError)
+    assert refused.exit_code is ExitCode.WRONG_USAGE
+    assert refused.cure == "env -u PLM_CONTEXT plm down"
+    assert PaperCluster.done == []
 
 
 def test_where_nobody_can_be_asked_a_purge_wants_a_yes(tmp_path: Path) -> None:
