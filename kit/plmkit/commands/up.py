@@ -74,7 +74,7 @@ def up(
         making.init(workspace)
         making.set_images(workspace, references)
     with steps.step("pulumi up"):
-        _deploy(workspace)
+        deploy(workspace)
     _finish(workspace, steps, output)
 
 
@@ -139,7 +139,8 @@ def _provide_images(
         return images.push(places, registry, built)
 
 
-def _deploy(workspace: Workspace) -> None:
+def deploy(workspace: Workspace) -> None:
+    """Bring the cluster to what the stack says, whatever became of the Pulumi before."""
     from plmkit.stack import remains
 
     remains.free_stack(workspace)

@@ -1,6 +1,7 @@
 """Which images there are, what each stands on and is made of, and when two builds of one would be the same."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -89,13 +90,16 @@ def files_of(checkout: Path, recipe: Recipe) -> list[Path]:
 
 def sources_in(path: Path) -> list[Path]:
     """A file, or all in a folder that are neither caches nor an editor's own, in order."""
-    inside = path.rglob("*") if path.is_dir() else [path]
+    inside = [path]
+    if path.is_dir():
+        # A folder that goes at this very moment is passed over.
+        inside = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
     return sorted(
         each
         for each in inside
-        if each.is_file()
-        and "__pycache__" not in each.parts
+        if "__pycache__" not in each.parts
         and _OF_EDITORS.fullmatch(each.name) is None
+        and each.is_file()
     )
 
 
