@@ -17,6 +17,8 @@ Examples:
   eval "$(plm stack env)"     then pulumi up, pulumi refresh, kubectl
 
   plm stack outputs -o json   what it tells: apiUrl, caBundle, namespace
+
+  plm stack renew-ca && plm up   another CA, carried into every pod while payments go on
 """
 
 Context = Annotated[
@@ -36,6 +38,7 @@ def register(app: typer.Typer) -> None:
     group.command("init", epilog=_EXAMPLES)(init)
     group.command("env", epilog=_EXAMPLES)(env)
     group.command("outputs", epilog=_EXAMPLES)(outputs)
+    group.command("renew-ca", epilog=_EXAMPLES)(renew_ca)
     app.add_typer(group, name="stack")
 
 
@@ -91,3 +94,35 @@ def outputs(context: Context = None, output: OutputOption = Output.TEXT) -> None
         return
     for name, value in sorted(found.items()):
         emit(f"{name}: {str(value).strip()}")
+
+
+def renew_ca(
+    context: Context = None,
+    forget_old: Annotated[
+        bool,
+        typer.Option("--forget-old", help="Trust the new one alone, once all servers show it."),
+    ] = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Make another CA for the stack; `plm up` then brings it in. Until --forget-old, plm trusts the old one as well."""
+    from plmkit.stack import making
+
+    workspace = Workspace(find_places(), context)
+    if forget_old:
+        making.forget_authorities(workspace)
+    else:
+        making.renew_authority(workspace)
+    if output is Output.JSON:
+        emit_json(
+            {
+                "stack": workspace.stack,
+                "caFile": str(workspace.authority),
+                "renewed": not forget_old,
+            }
+        )
+    elif forget_old:
+        emit(f"{workspace.authority} holds the CA of stack {workspace.stack} alone")
+    else:
+        emit(
+            f"Made another CA for stack {workspace.stack}; next: {with_context('plm up', context)}"
+        )

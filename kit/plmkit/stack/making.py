@@ -1,4 +1,7 @@
-"""Makes a stack once: plain values, CA, passwords, key. Killed anywhere and run again, it ends the same."""
+"""Makes a stack once: plain values, CA, passwords, key; and renews the CA and the key.
+
+Killed anywhere and run again, it ends the same.
+"""
 
 import contextlib
 import datetime as dt
@@ -36,12 +39,7 @@ def init(workspace: Workspace, *, registry: str = "", api_url: str = "") -> bool
     plain = _plain(registry, api_url)
     if not workspace.configuration.exists():
         edge_address.check_given(api_url, workspace.context)
-    state = workspace.places.state
-    provide_state(state)
-    with take_turn(state / ".turn", lambda: say("waiting: another plm is at the stack")):
-        # Of runs that were killed: whoever has the turn is the only one with a scratch folder.
-        for left in state.glob(f"{_SCRATCH}*"):
-            shutil.rmtree(left)
+    with _turn(workspace):
         if not workspace.configuration.exists():
             _make(workspace, plain)
             return True
@@ -53,6 +51,38 @@ def init(workspace: Workspace, *, registry: str = "", api_url: str = "") -> bool
             known = json.loads(workspace.credentials.read_text())
             write_private(workspace.credentials, json.dumps({**known, "apiUrl": api_url}, indent=2))
         return False
+
+
+def renew_authority(workspace: Workspace) -> None:
+    """Give the stack another CA; the next `pulumi up` hands it to the operator, which carries it into every pod.
+
+    Until then, and for a while after, servers show certificates of the old one: our own trust takes in both, and first.
+    """
+    _check_made(workspace)
+    with _turn(workspace), _draft(workspace) as draft:
+        values = _secrets(workspace, draft)
+        made = stack_secrets.make_authority(dt.datetime.now(dt.UTC))
+        write_private(workspace.authority, made.certificate + values["caCertificate"])
+        renewed = {"caCertificate": made.certificate, "caKey": made.key}
+        _encrypt(workspace, draft, {**values, **renewed})
+
+
+def forget_authorities(workspace: Workspace) -> None:
+    """Trust the stack's CA alone from now on, and none before it."""
+    _check_made(workspace)
+    with _turn(workspace), _draft(workspace) as draft:
+        write_private(workspace.authority, _secrets(workspace, draft)["caCertificate"])
+
+
+@contextlib.contextmanager
+def _turn(workspace: Workspace) -> Iterator[None]:
+    state = workspace.places.state
+    provide_state(state)
+    with take_turn(state / ".turn", lambda: say("waiting: another plm is at the stack")):
+        # Of runs that were killed: whoever has the turn is the only one with a scratch folder.
+        for left in state.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(left)
+        yield
 
 
 def _plain(registry: str, api_url: str) -> dict[str, Any]:
@@ -84,10 +114,7 @@ def _renew_key(workspace: Workspace) -> None:
     The next `pulumi up` tells the gateway.
     """
     with _draft(workspace) as draft:
-        shutil.copy(workspace.configuration, draft)
-        file = ("--config-file", str(draft))
-        found = pulumi.run(workspace, "config", "get", _SECRETS, *file, folder=draft.parent)
-        values: dict[str, str] = json.loads(found)
+        values = _secrets(workspace, draft)
         key = _renewed(values.get("apiKeysFile"))
         _encrypt(workspace, draft, {**values, "apiKeysFile": key.file})
     _write_credentials(workspace, key.plain, values["caCertificate"])
@@ -112,6 +139,15 @@ def _draft(workspace: Workspace) -> Iterator[Path]:
         yield draft
         draft.chmod(0o600)
         draft.replace(workspace.configuration)
+
+
+def _secrets(workspace: Workspace, draft: Path) -> dict[str, str]:
+    """The secrets of the stack that is there, and the draft begun as its copy."""
+    shutil.copy(workspace.configuration, draft)
+    file = ("--config-file", str(draft))
+    found = pulumi.run(workspace, "config", "get", _SECRETS, *file, folder=draft.parent)
+    values: dict[str, str] = json.loads(found)
+    return values
 
 
 def _encrypt(workspace: Workspace, draft: Path, values: Mapping[str, str]) -> None:
@@ -193,12 +229,19 @@ def _read(workspace: Workspace) -> dict[str, Any]:
     try:
         found: dict[str, Any] = yaml.safe_load(workspace.configuration.read_text())
     except FileNotFoundError:
-        raise KitError(
-            "there is no stack yet",
-            with_context("plm stack init", workspace.context),
-            ExitCode.UNFIT_ENVIRONMENT,
-        ) from None
+        raise _missing(workspace) from None
     return found
+
+
+def _check_made(workspace: Workspace) -> None:
+    check_target(workspace)
+    if not workspace.is_made:
+        raise _missing(workspace)
+
+
+def _missing(workspace: Workspace) -> KitError:
+    cure = with_context("plm stack init", workspace.context)
+    return KitError("there is no stack yet", cure, ExitCode.UNFIT_ENVIRONMENT)
 
 
 def write_private(path: Path, text: str) -> None:
