@@ -23,6 +23,10 @@ class ClusterUnreachable(KitError):
     """No API server answers. Whoever only wants to know the state says so; everyone else lets it pass through."""
 
 
+class KindUnknown(KitError):
+    """The API server does not know this kind: what brings it was not deployed yet."""
+
+
 @dataclass(frozen=True)
 class Kubectl:
     """One kubectl and the cluster it talks to."""
@@ -71,11 +75,13 @@ def _refusal(stderr: str, command: Sequence[str], context: str | None) -> KitErr
         return ClusterUnreachable(
             "the cluster's API server does not answer", cure, ExitCode.UNFIT_ENVIRONMENT
         )
+    if "have a resource type" in said:
+        cure = with_context("plm up", context)
+        return KindUnknown(f"kubectl: {said}", cure, ExitCode.UNFIT_ENVIRONMENT)
     cures = {
         "context was not found": _CONTEXTS,
         "does not exist": _CONTEXTS,
         "orbidden": with_context(f"kubectl auth can-i --list -n {NAMESPACE}", context),
-        "have a resource type": with_context("plm up", context),
     }
     found = (cure for words, cure in cures.items() if words in said)
     # Not `plm status`: it may be what asked. The same question by hand shows all that kubectl says.

@@ -12,7 +12,7 @@ from support.objects import of_kind, title, workloads
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = "app.kubernetes.io/name"
-_LOGS = re.compile(r"plm logs ([\w-]+)")
+_LOGS = re.compile(r"plm logs (\w[\w-]*)")
 _OBJECT = re.compile(r"kubectl [a-z]+ (deployment|statefulset|job|secret|service)[ /]([\w-]+)")
 
 

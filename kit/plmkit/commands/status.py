@@ -74,13 +74,13 @@ def _refuse_stopped(daemons: dict[str, bool]) -> None:
 
 def _observe(context: str | None) -> "Health":
     from plmkit.health import read_health
-    from plmkit.kubectl import find_kubectl
+    from plmkit.kubectl import KindUnknown, find_kubectl
 
     kubectl = find_kubectl(find_places(), context)
     objects = kubectl.get("deployments,statefulsets,jobs,pods")
     try:
         nodes = kubectl.get("meshnodes.plm.dev")
-    except KitError:
+    except KindUnknown:
         # The kind comes with the operator: before the first `pulumi up` the cluster does not know it.
         nodes = []
     pods, jobs = ([item for item in objects if item["kind"] == kind] for kind in ("Pod", "Job"))

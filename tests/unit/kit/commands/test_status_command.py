@@ -42,7 +42,7 @@ FAILED_JOB = {
 KUBECTL = """
 echo "$*" >> {folder}/asked
 case "$*" in
-  *meshnodes*) test -e {folder}/nodes || {{ echo "error: no such kind" >&2; exit 1; }}; cat {folder}/nodes ;;
+  *meshnodes*) test -e {folder}/nodes || {{ cat {folder}/why-no-nodes >&2; exit 1; }}; cat {folder}/nodes ;;
   *) test -e {folder}/objects || {{ cat {folder}/refusal >&2; exit 1; }}; cat {folder}/objects ;;
 esac
 """
@@ -51,6 +51,9 @@ esac
 @pytest.fixture
 def kit(tmp_path: Path) -> Kit:
     put(tmp_path / "cache" / "tools" / "bin", "kubectl", KUBECTL.format(folder=tmp_path))
+    (tmp_path / "why-no-nodes").write_text(
+        'error: the server doesn\'t have a resource type "meshnodes"\n'
+    )
     (tmp_path / "refusal").write_text("Unable to connect to the server: dial tcp: i/o timeout\n")
     return Kit(tmp_path)
 
@@ -211,6 +214,19 @@ def test_a_cluster_that_does_not_know_mesh_nodes_yet_has_none(kit: Kit) -> None:
     answer(kit, GATEWAY)
     found = kit.json("status")
     assert (found["cluster"], found["nodes"]) == ("running", [])
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["error: meshnodes.plm.dev is forbidden", "Unable to connect to the server: i/o timeout"],
+)
+def test_mesh_nodes_that_could_not_be_seen_are_not_all_well(kit: Kit, words: str) -> None:
+    start(kit)
+    answer(kit, GATEWAY)
+    (kit.folder / "why-no-nodes").write_text(f"{words}\n")
+    done = kit.call("status")
+    assert done.returncode == 3
+    assert "all well" not in done.stdout
 
 
 def test_of_a_large_mesh_only_what_is_not_ready_is_shown(kit: Kit) -> None:
