@@ -1,6 +1,8 @@
 """What this machine is: read from files and programs, and not judged here."""
 
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -8,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plmkit.console import KitError
+from plmkit.doctor import ports
 from plmkit.localcluster import ownership
 from plmkit.localcluster.layout import HOST_LINK, POD_RANGE, SERVICE_RANGE, Layout
 from plmkit.state import Places
+from plmkit.tools.go import ask_version
 
+_ANSWER_WITHIN_S = 10.0
 _CONTROLLERS = ("cpu", "memory", "pids")
 _OURS = {
     bytes((198, 51, 100)): "198.51.100.0/24",
@@ -27,9 +32,14 @@ class Facts:
     """One look at the machine. Sizes in MiB."""
 
     is_root: bool
-    is_debian: bool
+    architecture: str
+    is_debian: bool  # packages can be installed
+    release: str  # such as "debian 12"
     python: tuple[int, int]
     go: str  # what `go env GOVERSION` says; empty where there is none
+    # Of what packages bring, an empty string for what is not installed yet.
+    containerd: str
+    runc: str
     # Kernel modules that are neither loaded, built in nor loadable.
     missing_features: tuple[str, ...]
     missing_controllers: tuple[str, ...]  # control groups
@@ -37,6 +47,7 @@ class Facts:
     state_free_mib: int
     is_one_disk: bool  # cache and state share it
     memory_available_mib: int
+    taken_ports: tuple[str, ...]  # of our daemons that do not run, by somebody else
     routes_elsewhere: tuple[str, ...]  # of our address ranges, by devices that are not ours
     socket_path_bytes: int  # of the longest path that a daemon listens on
     # What is there already asks for no more room.
@@ -54,9 +65,13 @@ def gather(places: Places) -> Facts:
     layout = Layout(places.state)
     return Facts(
         is_root=os.getuid() == 0,
+        architecture=os.uname().machine,
         is_debian=shutil.which("dpkg-query") is not None,
+        release=_release(),
         python=sys.version_info[:2],
-        go=_go_version(),
+        go=ask_version(),
+        containerd=_version("containerd"),
+        runc=_version("runc"),
         missing_features=tuple(name for name in _MODULES if not _has_module(name)),
         missing_controllers=tuple(
             name for name in _CONTROLLERS if name not in controllers(_MOUNTS.read_text())
@@ -65,6 +80,7 @@ def gather(places: Places) -> Facts:
         state_free_mib=_free_mib(places.state),
         is_one_disk=_existing(places.cache).stat().st_dev == _existing(places.state).stat().st_dev,
         memory_available_mib=_available_mib(Path("/proc/meminfo").read_text()),
+        taken_ports=ports.taken(layout) if owner == str(places.state) else (),
         routes_elsewhere=foreign_routes(Path("/proc/net/route").read_text()),
         # containerd listens on a second socket beside its own.
         socket_path_bytes=len(os.fsencode(f"{layout.containerd_socket}.ttrpc")),
@@ -84,14 +100,30 @@ def _owner() -> str:
     return owner.state if owner is not None else ""
 
 
-def _go_version() -> str:
+def _release() -> str:
+    try:
+        found = platform.freedesktop_os_release()
+    except OSError:
+        return ""
+    return f"{found['ID']} {found.get('VERSION_ID', '')}".strip()
+
+
+def _version(program: str) -> str:
+    """The first thing that looks like a version in what a program says of itself."""
     try:
         done = subprocess.run(
-            ["go", "env", "GOVERSION"], capture_output=True, text=True, check=False
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=_ANSWER_WITHIN_S,
+            check=False,
         )
     except FileNotFoundError:
         return ""
-    return done.stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return "of no version that it tells"
+    match = re.search(r"\b[0-9]+\.[0-9]+(\.[0-9]+)?", done.stdout)
+    return match[0] if match else "of no version that it tells"
 
 
 def _has_module(name: str) -> bool:

@@ -7,6 +7,11 @@ from plmkit.doctor.facts import Facts
 
 PYTHON_MIN = (3, 11)
 GO_MIN = (1, 26)
+# Debian 12's; its packages bring them.
+CONTAINERD_MIN = (1, 6)
+RUNC_MIN = (1, 1)
+RELEASE = "debian 12"
+ARCHITECTURE = "x86_64"
 # Room for what is missing yet: modules, build cache and tools; images; what the cluster holds. And a rest for all.
 TOOLS_MIB = 12_000
 IMAGES_MIB = 1_500
@@ -34,9 +39,9 @@ class Finding:
 
 def judge(facts: Facts, *, is_embedded: bool) -> list[Finding]:
     """Every check that matters for this kind of cluster."""
-    checks: list[Callable[[Facts], Finding]] = [_python, _go, _debian, _disk, _memory]
+    checks: list[Callable[[Facts], Finding]] = [_processor, _python, _go, _debian, _disk, _memory]
     if is_embedded:
-        checks += [_root, _kernel, _control_groups, _paths, _routes]
+        checks += [_root, _kernel, _control_groups, _runtime, _paths, _ports, _routes]
     return [check(facts) for check in checks]
 
 
@@ -49,8 +54,7 @@ def _python(facts: Facts) -> Finding:
 
 def _go(facts: Facts) -> Finding:
     wanted = ".".join(str(part) for part in GO_MIN)
-    numbers = [part for part in facts.go.removeprefix("go").split(".")[:2] if part.isdigit()]
-    if tuple(int(part) for part in numbers) < GO_MIN:
+    if numbers_of(facts.go.removeprefix("go")) < GO_MIN:
         found = facts.go or "missing"
         return Finding(
             "go", f"Go is {found}, {wanted} is needed to build the tools",
@@ -59,13 +63,33 @@ def _go(facts: Facts) -> Finding:
     return Finding("go", f"Go {facts.go.removeprefix('go')}")
 
 
+def numbers_of(version: str) -> tuple[int, ...]:
+    """Major and minor of a version; fewer of what is none, which is less than any."""
+    parts = version.split(".")[:2]
+    return tuple(int(part) for part in parts if part.isdigit())
+
+
+def _processor(facts: Facts) -> Finding:
+    if facts.architecture != ARCHITECTURE:
+        return Finding(
+            "processor", f"the machine is {facts.architecture}, images are made for {ARCHITECTURE}",
+            f"use a machine of {ARCHITECTURE}",
+        )  # fmt: skip
+    return Finding("processor", ARCHITECTURE)
+
+
 def _debian(facts: Facts) -> Finding:
     if not facts.is_debian:
         return Finding(
             "debian", "this is no Debian: packages cannot be installed",
-            "use Debian 12, or plm up --context NAME from there",
+            "use Debian 12, on this machine or in a virtual one",
         )  # fmt: skip
-    return Finding("debian", "packages come from Debian")
+    if facts.release != RELEASE:
+        return Finding(
+            "debian", f"the system is {facts.release or 'of no known release'}, {RELEASE} is needed",
+            "use Debian 12, on this machine or in a virtual one",
+        )  # fmt: skip
+    return Finding("debian", "packages come from Debian 12")
 
 
 def _disk(facts: Facts) -> Finding:
@@ -125,6 +149,31 @@ def _control_groups(facts: Facts) -> Finding:
             "mount cgroups for writing (systemd does), and boot with cgroup_enable=memory",
         )  # fmt: skip
     return Finding("cgroups", "cpu, memory and pids are controlled")
+
+
+def _runtime(facts: Facts) -> Finding:
+    found = {"containerd": (facts.containerd, CONTAINERD_MIN), "runc": (facts.runc, RUNC_MIN)}
+    for name, (version, least) in found.items():
+        # What is not there yet comes from Debian's packages.
+        if version and numbers_of(version) < least:
+            wanted = ".".join(str(part) for part in least)
+            return Finding(
+                "runtime", f"{name} is {version}, {wanted} is needed",
+                f"bring {name} up to date, or remove it: plm tools installs Debian's",
+            )  # fmt: skip
+    told = [f"{name} {version}" for name, (version, _) in found.items() if version]
+    return Finding("runtime", ", ".join(told) or "containerd and runc will be installed")
+
+
+def _ports(facts: Facts) -> Finding:
+    if facts.taken_ports:
+        return Finding(
+            "ports", f"in the cluster's network somebody else listens at {', '.join(facts.taken_ports)}",
+            "plm down, which removes that network; then plm up",
+        )  # fmt: skip
+    return Finding(
+        "ports", "none of this machine is needed, and the cluster's own are free or ours"
+    )
 
 
 def _paths(facts: Facts) -> Finding:

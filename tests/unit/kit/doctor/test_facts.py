@@ -1,6 +1,7 @@
 """The look at a machine: changes nothing, and reads mount tables, routes and memory right."""
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -84,13 +85,56 @@ def test_the_longest_socket_path_is_measured_in_bytes(places: Places) -> None:
     assert difference == len("/ö".encode())
 
 
-def test_go_tells_its_version_or_is_missing(
+@pytest.mark.parametrize(
+    ("script", "version"),
+    [
+        ("echo 'containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1'", "1.6.20"),
+        ("echo 'containerd containerd.io 1.7.27 05044ec0a9a7'", "1.7.27"),
+        ("echo 'runc version 1.1.5+ds1'", "1.1.5"),
+        ("echo 'what do you mean?'; exit 1", "of no version that it tells"),
+        ("exec sleep 60", "of no version that it tells"),
+    ],
+)
+def test_programs_are_asked_for_their_versions_and_not_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, version: str
+) -> None:
+    monkeypatch.setattr(facts, "_ANSWER_WITHIN_S", 0.5)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    put(tmp_path, "program", script)
+    assert facts._version("program") == version
+
+
+def test_a_program_that_is_not_there_has_no_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert facts._go_version() == ""
-    put(tmp_path, "go", "echo go1.26.8")
-    assert facts._go_version() == "go1.26.8"
+    assert facts._version("containerd") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "release"),
+    [
+        ('ID=debian\nVERSION_ID="12"\n', "debian 12"),
+        ("ID=debian\n", "debian"),
+        ('NAME="Ubuntu"\nID=ubuntu\nVERSION_ID="24.04"\n', "ubuntu 24.04"),
+    ],
+)
+def test_the_release_is_what_the_system_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, release: str
+) -> None:
+    file = tmp_path / "os-release"
+    file.write_text(text)
+    monkeypatch.setattr(platform, "_os_release_cache", None)
+    monkeypatch.setattr(platform, "_os_release_candidates", (str(file),))
+    assert facts._release() == release
+
+
+def test_a_system_that_says_nothing_has_no_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "_os_release_cache", None)
+    monkeypatch.setattr(platform, "_os_release_candidates", (str(tmp_path / "nothing"),))
+    assert facts._release() == ""
 
 
 def test_controllers_count_where_one_may_write(tmp_path: Path) -> None:

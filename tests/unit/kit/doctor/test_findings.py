@@ -10,15 +10,20 @@ from plmkit.doctor.findings import Finding, judge
 # A machine on which nothing of plm is yet.
 FIT = Facts(
     is_root=True,
+    architecture="x86_64",
     is_debian=True,
+    release="debian 12",
     python=(3, 11),
     go="go1.26.8",
+    containerd="",
+    runc="",
     missing_features=(),
     missing_controllers=(),
     cache_free_mib=20_000,
     state_free_mib=20_000,
     is_one_disk=False,
     memory_available_mib=8_000,
+    taken_ports=(),
     routes_elsewhere=(),
     socket_path_bytes=60,
     tools_are_built=False,
@@ -34,6 +39,8 @@ RUNNING = replace(
     images_are_built=True,
     cluster_is_filled=True,
     cluster_runs=True,
+    containerd="1.6.20",
+    runc="1.1.5",
     cache_free_mib=600,
     state_free_mib=600,
     memory_available_mib=900,
@@ -63,6 +70,15 @@ def test_a_fit_machine_has_no_failure_and_every_check_says_what_it_found() -> No
         ({"go": "go1.25.9"}, "go", "Go is go1.25.9, 1.26 is needed", "https://go.dev/dl"),
         ({"go": "go version unknown"}, "go", "1.26 is needed", "https://go.dev/dl"),
         ({"is_debian": False}, "debian", "no Debian", "Debian 12"),
+        ({"release": "ubuntu 24.04"}, "debian", "is ubuntu 24.04, debian 12 is", "Debian 12"),
+        ({"release": "debian 13"}, "debian", "is debian 13, debian 12 is", "Debian 12"),
+        ({"release": ""}, "debian", "of no known release", "Debian 12"),
+        ({"architecture": "aarch64"}, "processor", "is aarch64", "x86_64"),
+        ({"containerd": "1.5.13"}, "runtime", "containerd is 1.5.13, 1.6 is", "plm tools"),
+        ({"containerd": "0.2"}, "runtime", "containerd is 0.2, 1.6 is", "plm tools"),
+        ({"runc": "1.0.3"}, "runtime", "runc is 1.0.3, 1.1 is needed", "plm tools"),
+        ({"runc": "of no version that it tells"}, "runtime", "runc is of no version", "plm tools"),
+        ({"taken_ports": ("2379 of etcd",)}, "ports", "listens at 2379 of etcd", "plm down"),
         ({"cache_free_mib": 13_999}, "disk", "13999 MiB free, 14000 are needed", "PLM_CACHE_DIR"),
         ({"state_free_mib": 2_999}, "disk", "2999 MiB free, 3000 are needed", "PLM_STATE_DIR"),
         ({"memory_available_mib": 6_143}, "memory", "6144 are needed", "takes memory"),
@@ -84,9 +100,11 @@ def test_each_failure_is_one_sentence_with_its_cure(
     assert ". " not in failure.what, "one sentence"
 
 
-def test_newer_pythons_and_gos_are_fit() -> None:
+def test_newer_programs_are_fit() -> None:
     assert names(replace(FIT, python=(3, 14), go="go1.27.0")) == []
     assert names(replace(FIT, go="go2.0")) == []
+    assert names(replace(FIT, containerd="1.7.27", runc="1.2.0")) == []
+    assert names(replace(FIT, containerd="2.1.0", runc="1.1.5")) == []
 
 
 def test_one_disk_must_hold_both() -> None:
@@ -113,8 +131,12 @@ def test_another_cluster_asks_nothing_of_this_machine_s_kernel() -> None:
         missing_controllers=("memory",),
         socket_path_bytes=200,
         routes_elsewhere=("10.96.0.0/16 by wg0",),
+        runc="1.0.3",
+        taken_ports=("2379 of etcd",),
     )
-    assert names(unfit) == ["root", "kernel", "cgroups", "paths", "addresses"]
+    assert names(unfit) == [
+        "root", "kernel", "cgroups", "runtime", "paths", "ports", "addresses",
+    ]  # fmt: skip
     assert names(unfit, is_embedded=False) == []
 
 
