@@ -18,7 +18,7 @@ Examples:
 
   plm stack outputs -o json   what it tells: apiUrl, caBundle, namespace
 
-  plm stack renew-ca && plm up   another CA, carried into every pod while payments go on
+  plm stack renew-ca          another CA; plm up then brings it in
 """
 
 Context = Annotated[
