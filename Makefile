@@ -44,9 +44,9 @@ test: check ## All that must hold, from unit tests to kills on a running cluster
 	@$(PYTEST) -m stores
 	@$(PYTEST) -m cluster
 
-bench: .venv/.synced ## Side-by-side timings against named peers: a table, JSON, ratios
+bench: .venv/.synced ## Side-by-side timings against named peers: a table, JSON, ratios (ONLY=router, ledger, payments)
 	@$(UV) sync --frozen --quiet --group bench
-	@.venv/bin/python -m bench
+	@trap '$(UV) sync --frozen --quiet' EXIT; .venv/bin/python -m bench $(ONLY)
 
 images: .venv/.synced ## Build the container images, without registry or daemon
 	@$(PLM) images
@@ -69,9 +69,9 @@ clean: ## Remove what was made inside the checkout (caches and state elsewhere s
 
 .venv/.synced: pyproject.toml uv.lock
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "plm needs Python 3.11 or newer as python3: apt-get install python3"; exit 3; }
-	@python3 -c 'import ensurepip' 2>/dev/null || apt-get install -y -qq python3-venv \
-	  || { echo "python3 has no venv module: apt-get install python3-venv"; exit 3; }
+	  || { echo "plm needs Python 3.11 or newer as python3: apt-get update && apt-get install python3"; exit 3; }
+	@python3 -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -y -qq python3-venv; } \
+	  || { echo "python3 has no venv module: apt-get update && apt-get install python3-venv"; exit 3; }
 	@test -x $(UV) || { python3 -m venv .venv && .venv/bin/python -m pip install --quiet uv==$(UV_VERSION); }
 	@$(UV) sync --frozen --quiet
 	@touch $@
