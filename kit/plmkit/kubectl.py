@@ -103,11 +103,20 @@ def chosen_context(option: str | None) -> str | None:
     return option or os.environ.get("PLM_CONTEXT") or None
 
 
+def has_kubectl(places: Places) -> bool:
+    """Whether there is one, be it the machine's own."""
+    return _binary(places) is not None
+
+
+def _binary(places: Places) -> str | None:
+    built = places.cache / "tools" / "bin" / "kubectl"
+    return str(built) if built.exists() else shutil.which("kubectl")
+
+
 def find_kubectl(places: Places, context: str | None) -> Kubectl:
     """The kubectl for `--context NAME` (or PLM_CONTEXT), else for the embedded cluster. Raises KitError."""
     context = chosen_context(context)
-    built = places.cache / "tools" / "bin" / "kubectl"
-    binary = str(built) if built.exists() else shutil.which("kubectl")
+    binary = _binary(places)
     if binary is None:
         raise KitError("kubectl is missing", "plm tools", ExitCode.UNFIT_ENVIRONMENT)
     if context is not None:

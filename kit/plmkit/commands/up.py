@@ -68,7 +68,11 @@ def up(
     if workspace.context is None and not take_over:
         _local_cluster(places).refuse_another()
     registry = "" if workspace.context is None else _registry(workspace)
+    # Likewise; but kubectl may be among the tools.
+    known = workspace.context is None or _look_at_cluster(workspace)
     _provide_tools(places, steps)
+    if not known:
+        _look_at_cluster(workspace)
     references = _provide_images(workspace, steps, registry, take_over=take_over)
     with steps.step("stack"):
         making.init(workspace)
@@ -118,6 +122,17 @@ def _registry(workspace: Workspace) -> str:
         )
     check_given(configured(workspace, "apiUrl"), workspace.context)
     return registry
+
+
+def _look_at_cluster(workspace: Workspace) -> bool:
+    """Whether it could be looked at: not without kubectl. Raises KitError where nothing can be deployed to it."""
+    from plmkit.kubectl import find_kubectl, has_kubectl
+    from plmkit.stack import vacancy
+
+    if not has_kubectl(workspace.places):
+        return False
+    vacancy.check(workspace, find_kubectl(workspace.places, workspace.context))
+    return True
 
 
 def _provide_images(
@@ -180,4 +195,6 @@ def _finish(workspace: Workspace, steps: _Steps, output: Output) -> None:
         return
     emit(f"API      {credentials.api_url}")
     emit(f"CA       {credentials.ca_file}")
-    emit('kubectl  eval "$(plm stack env)"; kubectl -n plm get plm')
+    env = with_context("plm stack env", workspace.context)
+    # Of a context kubectl learns by its option alone.
+    emit(f'kubectl  eval "$({env})"; {with_context("kubectl -n plm get plm", workspace.context)}')

@@ -3,10 +3,11 @@
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from plmkit.console import KitError, say
 from plmkit.stack.workspace import Workspace
@@ -49,11 +50,22 @@ def free_stack(workspace: Workspace) -> None:
 
 def has_unfinished_work(workspace: Workspace) -> bool:
     """Whether something was being made, changed or removed, and it is not known whether that was done."""
+    return bool(_deployment(workspace).get("pending_operations"))
+
+
+def remembered_types(workspace: Workspace) -> set[str]:
+    """The types of what the stack has made, or was at when it was cut off."""
+    deployment = _deployment(workspace)
+    unfinished = [each["resource"] for each in deployment.get("pending_operations") or ()]
+    return {each["type"] for each in (*(deployment.get("resources") or ()), *unfinished)}
+
+
+def _deployment(workspace: Workspace) -> Mapping[str, Any]:
+    """What Pulumi remembers of the stack; empty before it has done anything."""
     for file in _backend(workspace, "stacks").glob(f"*/{workspace.stack}.json"):
         found = json.loads(file.read_text())
-        deployment = found.get("checkpoint", {}).get("latest") or {}
-        return bool(deployment.get("pending_operations"))
-    return False
+        return found.get("checkpoint", {}).get("latest") or {}
+    return {}
 
 
 def _backend(workspace: Workspace, kind: str) -> Path:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from plmkit.commands import up
 from plmkit.console import KitError
 from plmkit.doctor import Finding
 from plmkit.images import Image
-from plmkit.stack import Workspace, making, pulumi, remains
+from plmkit.stack import Workspace, making, pulumi, remains, vacancy
 from support.kit_process import Kit
+from support.programs import put
 
 BUILT = {"services": Image("services", "k1", "sha256:01", 7.0)}
 LOCAL = {"services": "plm.local/services@sha256:01"}
@@ -70,6 +72,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     monkeypatch.setattr(images, "load", made.note("import", []))
     monkeypatch.setattr(images, "push", made.push)
     monkeypatch.setattr(localcluster, "LocalCluster", made.local_cluster)
+    monkeypatch.setattr(vacancy, "check", made.note("look at the cluster"))
     monkeypatch.setattr(making, "init", made.note("stack"))
     monkeypatch.setattr(making, "set_images", made.set_images)
     monkeypatch.setattr(making, "configured", lambda _workspace, name: made.configured[name])
@@ -83,6 +86,7 @@ def kit(tmp_path: Path) -> Kit:
     """With the credentials that making the stack would leave."""
     made = Kit(tmp_path)
     made.state.mkdir()
+    put(made.programs, "kubectl", "")
     credentials = {"apiUrl": "https://edge", "apiKey": "secret", "caFile": "/state/ca.crt"}
     for name in ("credentials.json", "credentials.tiny-prod.json"):
         (made.state / name).write_text(json.dumps(credentials))
@@ -178,9 +182,40 @@ def test_a_foreign_cluster_gets_its_images_by_its_registry_and_ours_is_not_start
     (kit.state / "Pulumi.tiny-prod.yaml").write_text("config: {kubernetes:context: prod}\n")
     done = kit.call("up", "--context", "prod")
     assert done.returncode == 0, done.stderr
-    assert steps.done[2:5] == ["images", "push to registry.example/plm", "stack"]
+    order = "doctor, look at the cluster, tools, images, push to registry.example/plm, stack"
+    assert ", ".join(steps.done).startswith(order)
     assert "start" not in steps.done
     assert steps.references == REMOTE
+    assert 'kubectl  eval "$(plm stack env --context prod)"; ' in done.stdout
+    assert "kubectl -n plm get plm --context prod\n" in done.stdout
+
+
+def test_a_foreign_cluster_is_looked_at_later_where_kubectl_must_be_built_first(
+    steps: Steps, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(*_arguments: Any, **_named: Any) -> None:
+        steps.done.append("tools")
+        put(kit.cache / "tools" / "bin", "kubectl", "")
+
+    monkeypatch.setattr(tools, "ensure", build)
+    (kit.state / "Pulumi.tiny-prod.yaml").write_text("config: {kubernetes:context: prod}\n")
+    (kit.programs / "kubectl").unlink()
+    bare = replace(kit, system_programs=False)
+    done = bare.call("up", "--context", "prod")
+    assert done.returncode == 0, done.stderr
+    assert steps.done[:4] == ["doctor", "tools", "look at the cluster", "images"]
+
+
+def test_what_is_wrong_with_a_foreign_cluster_is_told_before_anything_is_built(
+    steps: Steps, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: Any) -> None:
+        raise KitError("its namespace is somebody else's", "take another")
+
+    monkeypatch.setattr(vacancy, "check", refuse)
+    (kit.state / "Pulumi.tiny-prod.yaml").write_text("config: {kubernetes:context: prod}\n")
+    assert kit.call("up", "--context", "prod").returncode > 0
+    assert steps.done == ["doctor"]
 
 
 def test_a_foreign_stack_that_points_at_the_embedded_edge_is_asked_where_its_own_is(
