@@ -27,9 +27,12 @@ def images(
 ) -> None:
     """Build the images that have changed and tell their references."""
     from plmkit import images as workshop
+    from plmkit import registries
     from plmkit.commands.tools import Progress
     from plmkit.tools import ensure as ensure_tools
 
+    if push:
+        registries.check(push)
     places = find_places()
     ensure_tools(places, display=Progress())
     built = workshop.ensure(places, say=say)

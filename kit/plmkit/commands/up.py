@@ -108,6 +108,7 @@ def _provide_tools(places: Places, steps: _Steps) -> None:
 
 
 def _registry(workspace: Workspace) -> str:
+    from plmkit import registries
     from plmkit.stack.edge_address import check_given
     from plmkit.stack.making import configured
 
@@ -120,6 +121,7 @@ def _registry(workspace: Workspace) -> str:
             + " --registry REGISTRY/PATH --api-url https://ADDRESS:30443",
             ExitCode.WRONG_USAGE,
         )
+    registries.check(registry)
     check_given(configured(workspace, "apiUrl"), workspace.context)
     return registry
 

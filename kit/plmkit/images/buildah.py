@@ -1,6 +1,7 @@
 """buildah and skopeo, with storage, configuration and policy of our own under the cache."""
 
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from plmkit import groups
-from plmkit.console import KitError
+from plmkit.console import ExitCode, KitError
 
 _AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 _STORAGE = (
@@ -24,6 +25,8 @@ _COPIED_WITHIN_S = 1800.0
 # apt and pip give up by themselves a download that stands still.
 _BUILT_WITHIN_S = 3600.0
 _PUSHED_WITHIN_S = 3600.0
+# What it logs, as it does: `time="…" level=fatal msg="…"`.
+_SAID = re.compile(r'level=fatal msg="(?P<said>.*)"$')
 _AGAIN = "plm images (finished images are kept)"
 
 
@@ -149,8 +152,24 @@ class Buildah:
 
     def push(self, layout: Path, reference: str, target: str) -> None:
         """Copy an image from the layout to a registry, digest and all. Credentials are those of skopeo and docker."""
-        self.run(
+        done = self._ask(
             "skopeo", "--policy", str(self.folder / "policy.json"), "copy", "--quiet",
             "--preserve-digests", f"oci:{layout}:{reference}", f"docker://{target}",
             timeout_s=_PUSHED_WITHIN_S,
         )  # fmt: skip
+        if done.returncode != 0:
+            lines = (done.stderr.strip() or done.stdout.strip() or "skopeo failed").splitlines()
+            found = _SAID.search(lines[-1])
+            said = found["said"].replace('\\"', '"') if found else lines[-1]
+            host = target.partition("/")[0]
+            cure = f"{_cure_of(said, host)}; then the same command again"
+            raise KitError(f"{target} was not pushed: {said}", cure, ExitCode.UNFIT_ENVIRONMENT)
+
+
+def _cure_of(said: str, host: str) -> str:
+    """For whoever pushes to that registry in vain."""
+    if "certificate" in said:
+        return f"put the certificate of its CA at /etc/containers/certs.d/{host}/ca.crt"
+    if any(word in said for word in ("unauthorized", "authentication", "denied")):
+        return f"skopeo login {host}"
+    return f"see that {host} is the registry that is meant, and that it answers"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from plmkit import registries
 from plmkit.console import say as say_aloud
 from plmkit.images.workshop import Image, Say, turn, workshop
 from plmkit.localcluster import LocalCluster
@@ -35,6 +36,7 @@ def load(
 
 def push(places: Places, registry: str, images: Mapping[str, Image]) -> dict[str, str]:
     """Copy the images to a registry. Returns their references there, by digest."""
+    registries.check(registry)
     shop = workshop(places)
     references = {}
     for image in images.values():

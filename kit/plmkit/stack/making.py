@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from plmkit import registries
 from plmkit.console import ExitCode, KitError, say
 from plmkit.kubectl import with_context
 from plmkit.stack import edge_address, pulumi
@@ -86,6 +87,8 @@ def _turn(workspace: Workspace) -> Iterator[None]:
 
 
 def _plain(registry: str, api_url: str) -> dict[str, Any]:
+    if registry:
+        registries.check(registry)
     found: dict[str, Any] = {"registry": registry} if registry else {}
     if api_url:
         found |= {"apiUrl": api_url, "edgeAddresses": edge_address.addresses_of(api_url)}

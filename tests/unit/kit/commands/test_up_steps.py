@@ -206,13 +206,17 @@ def test_a_foreign_cluster_is_looked_at_later_where_kubectl_must_be_built_first(
     assert steps.done[:4] == ["doctor", "tools", "look at the cluster", "images"]
 
 
+@pytest.mark.parametrize("kind", ["registry", "cluster"])
 def test_what_is_wrong_with_a_foreign_cluster_is_told_before_anything_is_built(
-    steps: Steps, kit: Kit, monkeypatch: pytest.MonkeyPatch
+    steps: Steps, kit: Kit, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     def refuse(*_arguments: Any) -> None:
         raise KitError("its namespace is somebody else's", "take another")
 
-    monkeypatch.setattr(vacancy, "check", refuse)
+    if kind == "cluster":
+        monkeypatch.setattr(vacancy, "check", refuse)
+    else:
+        steps.configured["registry"] = "https://registry.example/plm"
     (kit.state / "Pulumi.tiny-prod.yaml").write_text("config: {kubernetes:context: prod}\n")
     assert kit.call("up", "--context", "prod").returncode > 0
     assert steps.done == ["doctor"]

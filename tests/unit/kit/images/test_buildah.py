@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from plmkit.console import KitError
+from plmkit.console import ExitCode, KitError
 from plmkit.images import buildah
 from plmkit.images.buildah import Buildah, Order
 from support.paper_builder import PaperBuilder
@@ -135,3 +135,27 @@ def test_images_leave_uncompressed_for_the_cluster_and_with_their_digest_for_a_r
         f"oci:{tmp_path / 'layout'}:plm.local/nats",
         "docker://registry.example/plm/nats:k1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "cure"),
+    [
+        ("x509: certificate signed by unknown authority", "/etc/containers/certs.d/r.example:5443"),
+        ("unauthorized: authentication required", "skopeo login r.example:5443"),
+        ("requested access to the resource is denied", "skopeo login r.example:5443"),
+        ('Get "https://r.example:5443/v2/": no such host', "see that r.example:5443 is the reg"),
+    ],
+)
+def test_a_registry_that_takes_nothing_is_named_with_what_it_said_and_what_helps(
+    builder: PaperBuilder, storage: Buildah, tmp_path: Path, said: str, cure: str
+) -> None:
+    logged = said.replace('"', '\\"')
+    line = f'time="2026-01-02T03:04:05Z" level=fatal msg="{logged}"'
+    script = f"cat >&2 <<'END'\ncopying\n{line}\nEND\nexit 1"
+    put(builder.folder / "programs", "skopeo", script)
+    with pytest.raises(KitError) as refused:
+        storage.push(tmp_path / "layout", "plm.local/nats", "r.example:5443/plm/nats:k1")
+    assert refused.value.what == f"r.example:5443/plm/nats:k1 was not pushed: {said}"
+    assert refused.value.exit_code == ExitCode.UNFIT_ENVIRONMENT
+    assert cure in refused.value.cure
+    assert refused.value.cure.endswith("; then the same command again")
