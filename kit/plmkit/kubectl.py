@@ -4,7 +4,8 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +97,19 @@ def _unread(said: str, cure: str) -> KitError:
 def with_context(command: str, context: str | None) -> str:
     """This command for that cluster. Left out, it would mean the embedded one, and `plm up` would start it."""
     return command if context is None else f"{command} --context {shlex.quote(context)}"
+
+
+@contextmanager
+def cures_for(context: str | None) -> Iterator[None]:
+    """Errors from within, whose cures were written for the embedded cluster, say that another one is meant."""
+    chosen = chosen_context(context)
+    try:
+        yield
+    except KitError as error:
+        names_a_command = "plm " in error.cure or "kubectl " in error.cure
+        if chosen is not None and names_a_command and "--context" not in error.cure:
+            error.cure += f"; there with --context {shlex.quote(chosen)}"
+        raise
 
 
 def chosen_context(option: str | None) -> str | None:

@@ -35,9 +35,12 @@ def demo(
     output: Annotated[Output, typer.Option("-o", "--output", help="text or json.")] = Output.TEXT,
 ) -> None:
     """Pay 10 000.00 USD from A to D, kill B while it holds the money, and see it settle once over C."""
+    from plmkit.kubectl import cures_for
+
     reports: list[Report] = []
     try:
-        asyncio.run(_run(times, context, output, reports))
+        with cures_for(context):
+            asyncio.run(_run(times, context, output, reports))
     finally:
         # Of ten demos the seventh may be one that cannot begin: the six are told all the same.
         if output is Output.JSON and reports:

@@ -51,10 +51,12 @@ def logs(  # noqa: PLR0913 - one per argument and option of the command line
     ] = Output.TEXT,
 ) -> None:
     """Show the log of a service, a store or a mesh node, all its pods together; of a job, its newest pod."""
-    from plmkit.kubectl import find_kubectl
+    from plmkit.kubectl import cures_for, find_kubectl
 
     kubectl = find_kubectl(find_places(), context)
-    arguments = [*_target(kubectl, name), "--all-containers", "--prefix", f"--tail={tail}"]
+    with cures_for(context):
+        target = _target(kubectl, name)
+    arguments = [*target, "--all-containers", "--prefix", f"--tail={tail}"]
     arguments += ["--follow"] * follow + ["--previous"] * previous
     command = kubectl.command("logs", *arguments)
     code = _emit_objects(command) if output is Output.JSON else subprocess.call(command)

@@ -66,6 +66,8 @@ def pay(  # noqa: PLR0913 - one per argument and option of the command line
     output: Annotated[Output, typer.Option("-o", "--output", help="text or json.")] = Output.TEXT,
 ) -> None:
     """Pay from one node to another, over the best live route."""
+    from plmkit.kubectl import cures_for
+
     _refuse_unknown_options(from_node, to_node, amount, currency)
     if file is not None:
         if from_node is not None or key is not None:
@@ -74,7 +76,8 @@ def pay(  # noqa: PLR0913 - one per argument and option of the command line
                 "plm pay --file payments.csv",
                 ExitCode.WRONG_USAGE,
             )
-        _pay_file(file, results, concurrency, context, output)
+        with cures_for(context):
+            _pay_file(file, results, concurrency, context, output)
         return
     if results is not None:
         raise KitError(
@@ -88,7 +91,9 @@ def pay(  # noqa: PLR0913 - one per argument and option of the command line
             "plm pay A D 10000.00 USD",
             ExitCode.WRONG_USAGE,
         )
-    _pay_one((from_node.lower(), to_node.lower(), amount, currency.upper()), key, context, output)
+    asked = (from_node.lower(), to_node.lower(), amount, currency.upper())
+    with cures_for(context):
+        _pay_one(asked, key, context, output)
 
 
 def _refuse_unknown_options(*words: str | None) -> None:

@@ -36,7 +36,10 @@ def ledger(
     output: Annotated[Output, typer.Option("-o", "--output", help="text or json.")] = Output.TEXT,
 ) -> None:
     """Recompute the hash chain and the sums from the rows; exit code 1 when anything is wrong."""
-    verdict = asyncio.run(_ask(context))
+    from plmkit.kubectl import cures_for
+
+    with cures_for(context):
+        verdict = asyncio.run(_ask(context))
     if output is Output.JSON:
         emit_json(verdict.raw)
     else:
