@@ -97,3 +97,16 @@ def test_notes_name_every_secret_that_must_be_there() -> None:
     }
     for name in named:
         assert paths.get(name, name) in notes, name
+
+
+def test_notes_name_every_pod_of_others_that_policies_know_by_its_labels() -> None:
+    """Whoever brings a store of their own gives its pods these; else nothing gets through."""
+    notes = (CHARTS / "plm-services" / "templates" / "NOTES.txt").read_text()
+    of_others = [
+        name
+        for name, value in charts.defaults("plm-services").items()
+        if isinstance(value, dict) and "podLabels" in value
+    ]
+    assert of_others
+    for name in of_others:
+        assert f".Values.{name}.podLabels" in notes, name
