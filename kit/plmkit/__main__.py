@@ -3,13 +3,13 @@
 import signal
 import sys
 import traceback
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from plmkit import commands
-from plmkit.console import ExitCode, KitError, say
+from plmkit.console import ExitCode, KitError, emit, say
 
 _EXAMPLES = """
 Examples:
@@ -46,6 +46,25 @@ APP = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib import metadata  # noqa: PLC0415 - few ask
+
+        emit(metadata.version("plm"))
+        raise typer.Exit
+
+
+@APP.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print its version.", callback=_tell_version, is_eager=True),
+    ] = False,
+) -> None:
+    """What stands before the command."""
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,11 @@ def test_no_color_is_honoured() -> None:
     assert colour.search(on_a_terminal("nonsense")), "nothing to switch off"
     assert not colour.search(on_a_terminal("nonsense", NO_COLOR="1"))
     assert not colour.search(on_a_terminal("--help", NO_COLOR="1"))
+
+
+def test_it_tells_its_version() -> None:
+    done = subprocess.run([*PLM, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{metadata.version('plm')}\n"
 
 
 def test_what_goes_into_a_file_is_plain() -> None:
