@@ -9,12 +9,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
-import typer
 import typer.main
 from plmkit import commands
+from plmkit.__main__ import APP
 from plmkit.images.recipes import RECIPES
 from plmkit.tools.recipes import FAMILIES
 from support.documentation import hidden, mentions, pages
@@ -107,11 +108,11 @@ def option_names(command: object) -> set[str]:
     } | {"--help", "--install-completion"}
 
 
+@cache
 def tree() -> object:
-    """All commands of plm."""
-    app = typer.Typer()
-    commands.register_all(app)
-    return typer.main.get_command(app)
+    """All commands of plm, and what may stand before them."""
+    commands.register_all(APP)
+    return typer.main.get_command(APP)
 
 
 def complaint(words: list[str]) -> str:
