@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
-from plm.domain.books import Transfer
+from plm.domain import transferring
+from plm.domain.books import Books, Transfer
 from plm.domain.errors import Code, Refused, Unavailable
 from plm.domain.orders import TransferOrder
 from plm.ledger import recalling
@@ -125,6 +126,32 @@ async def test_a_batch_behind_one_that_the_database_refused_is_never_sent(
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(each, Unavailable) and not each.effect_unknown for each in outcomes)
     assert await written(database) == []
+
+
+async def test_a_term_that_is_over_takes_no_more_while_its_last_batch_lands(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command left the books half changed. What was sent before it is whole, and its caller hears so."""
+    transfer = transferring.transfer
+
+    def faulty(books: Books, order: TransferOrder) -> Transfer:
+        answer = transfer(books, order)
+        if order == BACK:
+            raise ZeroDivisionError
+        return answer
+
+    monkeypatch.setattr(transferring, "transfer", faulty)
+    async with leading_writer(database.ledger) as writer:
+        await ask_all(writer, demo_mesh.founding())
+        async with held_up(database):
+            tasks = await asked(writer, database, ALL, BACK)
+            await until(lambda: not writer.leads, _SOON_S, "it leads no more")
+            assert not tasks[0].done()
+        assert isinstance(await tasks[0], Transfer)
+        with pytest.raises(Unavailable) as caught:
+            await tasks[1]
+        assert not caught.value.effect_unknown
+    assert await written(database) == ["all"]
 
 
 async def test_a_writer_that_is_fenced_off_writes_neither_of_two_batches(

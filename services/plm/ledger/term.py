@@ -124,9 +124,10 @@ class Term:
         return committing.rows_of(self.books, entries, messages)
 
     async def write(self, batch: Batch) -> None:
-        """Return once a batch is on disk or, where it changes nothing, once nobody else can have written before it.
+        """Return once a batch is on disk or, where it changes nothing, once we are known to lead.
 
         Refusals need no commit: they are true only while nobody else writes, and a dead connection does not say so.
+        The database is asked when its last word is older than two seconds.
         Raises NotWritten, and then nothing was.
         """
         if self.connection.is_closed():

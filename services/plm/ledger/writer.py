@@ -101,8 +101,7 @@ class Writer:
             except (Unavailable, committing.NotWritten, asyncpg.PostgresError, *LOST) as error:
                 log.warning("Lost the lead", reason=repr(error))
             finally:
-                self._leads = False
-                LEADING.set(0)
+                self._step_down()
                 self._fail_waiting()
             await asyncio.sleep(_RETRY_S)
 
@@ -124,16 +123,23 @@ class Writer:
 
     async def _serve(self, term: Term) -> None:
         """One batch is decided while the one before it is committed. Returns never, and raises what ended the term."""
-        flights: deque[asyncio.Task[None]] = deque(maxlen=2)
+        before: asyncio.Task[None] | None = None
+        flight: asyncio.Task[None] | None = None
         try:
             while True:
-                flights.append(await self._launch(term, flights[-1] if flights else None))
-                if len(flights) > 1:
-                    await asyncio.wait([flights[0]])
-                    flights[0].result()
+                before, flight = flight, await self._launch(term, flight)
+                if before is not None:
+                    await asyncio.wait([before])
+                    before.result()
         finally:
-            # Whatever went wrong after they were sent: their callers hear what became of them.
-            await asyncio.gather(*flights, return_exceptions=True)
+            # Whatever is asked from here on would only fail. What was sent before has callers who shall hear of it.
+            self._step_down()
+            sent = [each for each in (before, flight) if each is not None]
+            await asyncio.gather(*sent, return_exceptions=True)
+
+    def _step_down(self) -> None:
+        self._leads = False
+        LEADING.set(0)
 
     async def _launch(self, term: Term, before: asyncio.Task[None] | None) -> asyncio.Task[None]:
         """Decide a batch, to be sent as soon as the one before it has landed."""
@@ -157,7 +163,7 @@ class Writer:
         self._asked.set()
         error = asyncio.CancelledError() if flight.cancelled() else flight.exception()
         if error is not None:
-            self._leads = False  # the term is over, and nobody shall ask it for more
+            self._step_down()  # the term is over, and nobody shall ask it for more
             is_not_written = isinstance(error, committing.NotWritten) or batch.rows is None
             _fail(asks, effect_unknown=not is_not_written)
             return
