@@ -7,6 +7,7 @@ from typing import Any
 
 from plmop import certificates
 from plmop.certificates import Leaf
+from plmop.cluster import ClusterError
 from plmop.mesh_node.controller import Controller
 from support import virtual_time
 from support.leaves import new_authority
@@ -26,10 +27,13 @@ def now_s() -> float:
 
 
 def tell(
-    folder: Path, story: Callable[[Troupe, Controller], Coroutine[Any, Any, None]]
+    folder: Path,
+    story: Callable[[Troupe, Controller], Coroutine[Any, Any, None]],
+    before_write: Callable[[str], None] = lambda _: None,
 ) -> PaperCluster:
     """Have the story happen while a leader is at work."""
     cluster = PaperCluster()
+    cluster.before_write = before_write
     cluster.put(ca_secret(new_authority()))
 
     async def life() -> None:
@@ -95,6 +99,25 @@ def test_a_new_ca_signs_as_soon_as_it_may_and_the_old_one_is_forgotten_in_time(
         assert len(authority_of(troupe).trusted) == 1
 
     tell(tmp_path, story)
+
+
+def test_a_service_s_secret_that_cannot_be_written_keeps_nobody_from_leading(
+    tmp_path: Path,
+) -> None:
+    """It is tried again, and what is written meanwhile is all the rest."""
+
+    def refuse(what: str) -> None:
+        if what == "apply Secret edge-tls":
+            raise ClusterError("applying Secret edge-tls", 422, "field is immutable")
+
+    async def story(troupe: Troupe, _: Controller) -> None:
+        assert leaf(troupe, "ledger-tls").is_trusted
+        assert troupe.mirror.get("Secret", "edge-tls") is None
+        troupe.cluster.before_write = lambda _: None
+        await asyncio.sleep(SOON_S)
+        assert leaf(troupe, "edge-tls").is_trusted
+
+    tell(tmp_path, story, refuse)
 
 
 def test_without_a_ca_nothing_is_due(tmp_path: Path) -> None:

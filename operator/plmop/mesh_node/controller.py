@@ -66,7 +66,14 @@ class Controller:
     async def _prime(self) -> None:
         """Know everything before deciding anything: half a picture would make us issue and create anew."""
         await self._read_all()
-        await self.trust.refresh()
+        try:
+            await self.trust.refresh()
+        except ClusterError as error:
+            if self.trust.authority is None:
+                raise
+            # One Secret that nobody can write: no reason to lead no node at all.
+            log.warning("Started without all certificates", problem=str(error))
+            self._trust_wanted.set()
         if self.trust.authority is not None:
             try:
                 await self.registrations.refresh()
