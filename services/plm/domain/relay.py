@@ -115,19 +115,26 @@ def own_failure(task: ForwardTask, code: Code, detail: str) -> Outcome:
 
 
 def post_failure(task: ForwardTask, code: Code, detail: str) -> Outcome:
-    """The ledger did not post: at fault is the link or the hold that it names, wherever on the route, or nobody."""
+    """The ledger did not post: at fault is the link that it names, or that leads to a hold it misses, or nobody."""
     is_a_links = code in _LINK_FAULTS or code is Code.AMOUNT_TOO_LARGE
     named = named_links(task.hops, detail) if is_a_links else ()
     link = named[0] if named else ("", "")
-    node = _without_hold(task, detail) if code is Code.INVALID_REQUEST else ""
-    return Outcome(error_code=code, error_detail=detail, failed_node=node, failed_link=link)
+    if code is Code.INVALID_REQUEST:
+        link = _to_missing_hold(task, detail)
+    return Outcome(error_code=code, error_detail=detail, failed_link=link)
 
 
-def _without_hold(task: ForwardTask, detail: str) -> str:
-    """Who confirmed a hold that the ledger misses."""
+def _to_missing_hold(task: ForwardTask, detail: str) -> tuple[str, str]:
+    """The link into the first node whose hold was confirmed and is not there.
+
+    That node lied, or the one before it, which never asked it: a hold's name can be guessed.
+    """
     missing = _words(detail).intersection(task.holds_behind)
     places = [task.holds_behind.index(hold_id) for hold_id in missing]
-    return task.hops[task.position + 1 + min(places)].from_node if places else ""
+    if not places:
+        return "", ""
+    hop = task.hops[task.position + min(places)]
+    return hop.from_node, hop.to_node
 
 
 def named_links(hops: Sequence[Hop], detail: str) -> tuple[tuple[str, str], ...]:

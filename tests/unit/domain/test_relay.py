@@ -152,20 +152,26 @@ def test_a_failed_post_blames_the_link_that_the_ledger_names_and_no_node(code: C
 @pytest.mark.parametrize(
     ("code", "missing", "blamed"),
     [
-        (Code.INVALID_REQUEST, ["p/1/1"], "b"),
-        (Code.INVALID_REQUEST, ["p/1/0", "p/1/1"], "b"),
-        (Code.INVALID_REQUEST, ["p/1/0"], ""),
-        (Code.INVALID_REQUEST, ["p/1/10"], ""),
-        (Code.ATTEMPT_CLOSED, ["p/1/1"], ""),
+        (Code.INVALID_REQUEST, [1], ("n0", "n1")),
+        (Code.INVALID_REQUEST, [0, 1], ("n0", "n1")),
+        (Code.INVALID_REQUEST, [2, 3], ("n1", "n2")),
+        (Code.INVALID_REQUEST, [3], ("n2", "n3")),
+        (Code.INVALID_REQUEST, [0], ("", "")),
+        (Code.INVALID_REQUEST, [10], ("", "")),
+        (Code.ATTEMPT_CLOSED, [1], ("", "")),
     ],
 )
-def test_who_confirmed_without_a_hold_is_named_when_the_post_shows_it(
-    code: Code, missing: list[str], blamed: str
+def test_a_hold_that_was_confirmed_and_is_missing_blames_the_link_to_it_and_no_node(
+    code: Code, missing: list[int], blamed: tuple[str, str]
 ) -> None:
-    """As the ledger says it; the first node knows of its own, and there is no way around it."""
-    detail = f"a post names exactly the holds of its 2 hops; missing {missing}"
-    outcome = relay.post_failure(replace(TASK, position=0), code, detail)
-    assert (outcome.failed_node, outcome.failed_link) == (blamed, ("", ""))
+    """Who guesses the names of the holds behind it confirms them without asking: those behind are not to blame.
+
+    The first node knows of its own, and there is no way around it.
+    """
+    holds = [f"p/1/{hop}" for hop in missing]
+    detail = f"a post names exactly the holds of its 4 hops; missing {holds}"
+    outcome = relay.post_failure(replace(TASK, hops=chain(4), position=0), code, detail)
+    assert (outcome.failed_node, outcome.failed_link) == ("", blamed)
 
 
 def test_a_silent_next_node_is_named() -> None:
