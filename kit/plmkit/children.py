@@ -20,8 +20,6 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LOOK_EVERY_S = 0.1
 # For what it has in hand; and, told again, for putting down its tools.
 _PATIENCE_S = (60.0, 15.0)
-# If we are killed nobody is left to tell it: the kernel does then.
-_TOLD_BY_THE_KERNEL = ("setpriv", "--pdeathsig", "TERM", "--")
 # Beside the signals that reach us: we tell it of ourselves.
 _OURS = 0
 _TERMINAL = 2
@@ -74,6 +72,9 @@ class LongOne:
     stdin: str = field(default="", repr=False)
     output: int | None = None  # a descriptor for all that it says; else it is returned
     has_terminal: bool = False  # draws on our terminal, reads its keys, and so gets its signals
+    ends_at: signal.Signals | None = (
+        None  # the only one at which it ends in order; else it gets the one that we got
+    )
 
 
 def attend(program: LongOne) -> subprocess.CompletedProcess[str]:
@@ -84,7 +85,7 @@ def attend(program: LongOne) -> subprocess.CompletedProcess[str]:
     """
     with _signals_received() as received, _kept_terminal(program):
         process = subprocess.Popen(
-            [*_TOLD_BY_THE_KERNEL, *program.command],
+            [*_told_by_the_kernel(program), *program.command],
             env=program.env,
             cwd=program.cwd,
             stdin=None if program.has_terminal else subprocess.PIPE,
@@ -102,6 +103,12 @@ def attend(program: LongOne) -> subprocess.CompletedProcess[str]:
     if attended.is_late:
         raise _timed_out(program.command, program.timeout_s, program.cure)
     return subprocess.CompletedProcess(program.command, process.returncode, out, err)
+
+
+def _told_by_the_kernel(program: LongOne) -> tuple[str, ...]:
+    """If we are killed nobody is left to tell it: the kernel does then."""
+    number = program.ends_at or signal.SIGTERM
+    return ("setpriv", "--pdeathsig", number.name.removeprefix("SIG"), "--")
 
 
 @dataclass
@@ -144,7 +151,8 @@ class _Attended:
         self.told += 1
         # A terminal tells all that run on it, by itself.
         if not (self.program.has_terminal and number == signal.SIGINT):
-            self.process.send_signal(signal.SIGINT if number == _OURS else number)
+            ours = signal.SIGINT if number == _OURS else number
+            self.process.send_signal(self.program.ends_at or ours)
 
     def _kill(self) -> None:
         _kill_family(self.process.pid)

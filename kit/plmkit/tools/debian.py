@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -143,5 +144,7 @@ def _attend(*command: str) -> subprocess.CompletedProcess[str]:
             cwd=Path("/"),
             timeout_s=_INSTALLED_WITHIN_S,
             cure="ps -ef | grep dpkg (what does it wait for?); then plm tools again",
+            # SIGTERM it does not catch: it would leave dpkg behind, unpacking.
+            ends_at=signal.SIGINT,
         )
     )

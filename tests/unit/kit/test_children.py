@@ -28,6 +28,7 @@ signal.signal(signal.SIGTERM, signal.default_int_handler)
 program = children.LongOne(
     command=[sys.argv[1]], env=os.environ, cwd=Path(sys.argv[2]), timeout_s=60, cure="try again",
     output=2, has_terminal=sys.argv[3] == "terminal",
+    ends_at=signal.SIGINT if sys.argv[3] == "at INT" else None,
 )
 try:
     children.attend(program)
@@ -149,9 +150,23 @@ def test_a_signal_to_all_of_a_terminal_reaches_it_once(
     assert not (tmp_path / "lock").exists()
 
 
-def test_whoever_is_killed_does_not_leave_it_behind(program: Make, tmp_path: Path) -> None:
-    asks = "trap 'rm lock; exit 1' TERM; touch lock"
-    with drive(program(f"{asks}; {LOOP}")) as process:
+def test_what_ends_in_order_at_one_signal_alone_gets_that_one(
+    program: Make, tmp_path: Path
+) -> None:
+    asks = f"trap 'echo told >> told; {UNLOCKS}' INT; touch lock"
+    with drive(program(f"{asks}; {LOOP}"), "at INT") as process:
+        process.terminate()
+        assert process.wait(30) == 130
+    assert lines(tmp_path / "told") == ["told"]
+    assert not (tmp_path / "lock").exists()
+
+
+@pytest.mark.parametrize(("kind", "number"), [("alone", "TERM"), ("at INT", "INT")])
+def test_whoever_is_killed_does_not_leave_it_behind(
+    program: Make, tmp_path: Path, kind: str, number: str
+) -> None:
+    asks = f"trap 'rm lock; exit 1' {number}; touch lock"
+    with drive(program(f"{asks}; {LOOP}"), kind) as process:
         process.kill()
         wait_until(lambda: not (tmp_path / "lock").exists(), 30, "it was told to end")
 

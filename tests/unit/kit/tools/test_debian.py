@@ -200,10 +200,11 @@ def test_what_cannot_be_asked_for_a_minute_is_given_up(
         debian.missing(WANTED)
 
 
-def test_ctrl_c_lets_apt_end_what_it_is_at_and_then_interrupts(
-    machine: Machine, tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_is_told_to_end_lets_apt_end_what_it_is_at_and_is_then_interrupted(
+    machine: Machine, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Cut off, it would leave packages half-way in, and the next apt refuses to begin."""
+    """Cut off, as by a SIGTERM that it does not catch, it would leave packages half-way in, and dpkg at work."""
     begun, ended = tmp_path / "begun", tmp_path / "ended"
     machine.program(
         "apt-get",
@@ -212,7 +213,7 @@ def test_ctrl_c_lets_apt_end_what_it_is_at_and_then_interrupts(
 
     def press() -> None:
         wait_until(begun.exists, 20, "apt is at it")
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
 
     thread = threading.Thread(target=press)
     thread.start()
