@@ -13,7 +13,7 @@ from plmkit.console import KitError
 
 _LOOK_EVERY_S = 0.2
 _PATIENCE_S = 5.0
-# If we are killed nobody is left to end it: the kernel does then.
+# If we are killed nobody is left to end it: the kernel does then; it, not what it started.
 _ENDED_BY_THE_KERNEL = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
