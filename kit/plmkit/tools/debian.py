@@ -44,7 +44,8 @@ def missing(packages: Sequence[str]) -> tuple[str, ...]:
             ExitCode.UNFIT_ENVIRONMENT,
         )
     named = _query("${Package} ${db:Status-Abbrev}\n", *packages)
-    installed = {line.split()[0] for line in named if line.endswith("ii ")}
+    # Wanted or not, such as on hold: it is there, and nothing is wrong with it.
+    installed = {line.split()[0] for line in named if line.endswith("i ")}
     absent = tuple(package for package in packages if package not in installed)
     if not absent:
         return ()
@@ -53,8 +54,8 @@ def missing(packages: Sequence[str]) -> tuple[str, ...]:
     provided = {
         words.split()[0]
         for text in texts
-        if text.startswith("ii ")
-        for words in text.removeprefix("ii ").split(",")
+        if text[1:3] == "i "
+        for words in text[3:].split(",")
         if words.strip()
     }
     return tuple(package for package in absent if package not in provided)
