@@ -7,6 +7,7 @@ from plm.domain import ids
 from plm.domain.errors import Code, Refused
 from plm.domain.forms import note
 from plm.domain.orders import HOPS_MAX, TIMEOUT_MS_MAX, CloseOrder, Hop
+from plm.domain.payments import Attempt
 
 HOP_TIMEOUT_MS = 1_000
 
@@ -162,14 +163,14 @@ def next_failure(task: ForwardTask, code: Code, detail: str) -> Outcome:
 def passed_back(task: ForwardTask, behind: Outcome) -> Outcome:
     """What failed further on, for the node before us: whoever names nobody behind us has failed itself.
 
-    What became of the attempt is not for those behind to say.
+    What became of the attempt is not for those behind to say: see `once_closed`.
     """
     following, hops = task.hops[task.position].to_node, task.hops[task.position + 1 :]
     nodes = {following} | {hop.to_node for hop in hops}
     failed = behind.failed_node if behind.failed_node in nodes else ""
     is_link = behind.failed_link in {(hop.from_node, hop.to_node) for hop in hops}
     link = behind.failed_link if is_link else ("", "")
-    if not failed and not is_link and behind.error_code not in _NO_FAULTS:
+    if not failed and not is_link:
         failed = following
     return Outcome(
         error_code=behind.error_code,
@@ -177,6 +178,23 @@ def passed_back(task: ForwardTask, behind: Outcome) -> Outcome:
         failed_node=failed,
         failed_link=link,
     )
+
+
+def once_closed(outcome: Outcome, order: CloseOrder, attempt: Attempt | None) -> Outcome:
+    """A failure as the first node tells it after its close; None: it could not close.
+
+    That somebody else has ended the attempt is nobody's fault, where it is true. It is a lie where our own close is
+    what ended it, within its time.
+    """
+    is_ours = (
+        attempt is not None
+        and attempt.close_reason == order.reason
+        and attempt.ended_at_ms <= attempt.deadline_ms
+    )
+    told = replace(outcome, closed=attempt is not None)
+    if outcome.error_code in _NO_FAULTS and not is_ours:
+        return replace(told, failed_node="", failed_link=("", ""))
+    return told
 
 
 def give_up(payment_id: str, attempt: int, outcome: Outcome) -> CloseOrder:

@@ -137,19 +137,13 @@ class Engine:
         return await self._close(task, outcome)
 
     async def _close(self, task: ForwardTask, outcome: Outcome) -> Outcome:
+        order = relay.give_up(task.payment_id, task.attempt, outcome)
         try:
-            order = relay.give_up(task.payment_id, task.attempt, outcome)
             attempt = await self._ledger.close_attempt(order)
         except PlmError as error:
             # The gateway closes it, or its deadline does.
             log.warning("Left an attempt open", payment=task.payment_id, reason=error.detail)
-            return outcome
+            return relay.once_closed(outcome, order, None)
         if attempt.state is AttemptState.POSTED:
             return Outcome(hold_ids=tuple(hold.hold_id for hold in attempt.holds), posted=True)
-        return Outcome(
-            closed=True,
-            error_code=outcome.error_code,
-            error_detail=outcome.error_detail,
-            failed_node=outcome.failed_node,
-            failed_link=outcome.failed_link,
-        )
+        return relay.once_closed(outcome, order, attempt)

@@ -9,7 +9,8 @@ from plm.domain import ids, relay
 from plm.domain.errors import Code, Refused
 from plm.domain.mesh import LinkPolicy
 from plm.domain.orders import Hop
-from plm.domain.relay import ForwardTask
+from plm.domain.payments import Attempt, AttemptState
+from plm.domain.relay import ForwardTask, Outcome
 
 HOPS = (Hop("a", "b", 1100, LinkPolicy(0)), Hop("b", "d", 1000, LinkPolicy(100)))
 TASK = ForwardTask("p", 1, "USD", HOPS, 1, 3_000)
@@ -172,6 +173,36 @@ def test_a_hold_that_was_confirmed_and_is_missing_blames_the_link_to_it_and_no_n
     detail = f"a post names exactly the holds of its 4 hops; missing {holds}"
     outcome = relay.post_failure(replace(TASK, hops=chain(4), position=0), code, detail)
     assert (outcome.failed_node, outcome.failed_link) == ("", blamed)
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_who_names_nobody_behind_it_is_named_itself(code: Code) -> None:
+    task = replace(TASK, hops=chain(4), position=1)
+    for named in ("", "n0", "n1", "n9"):
+        behind = Outcome(error_code=code, error_detail="why", failed_node=named)
+        assert relay.passed_back(task, behind).failed_node == "n2"
+    behind = Outcome(error_code=code, error_detail="why", failed_node="n3")
+    assert relay.passed_back(task, behind).failed_node == "n3"
+
+
+@pytest.mark.parametrize("code", list(Code))
+@pytest.mark.parametrize(
+    ("reason", "ended_at_ms", "is_a_lie"),
+    [("why", 5_000, True), ("taken over", 5_000, False), ("why", 5_001, False), (None, 0, False)],
+)
+def test_that_the_attempt_has_ended_is_nobodys_fault_unless_our_own_close_ended_it(
+    code: Code, reason: str | None, ended_at_ms: int, is_a_lie: bool
+) -> None:
+    """A node could stop a payment that has another way: nobody would be left out in the next attempt."""
+    outcome = Outcome(error_code=code, error_detail="why", failed_node="b")
+    closed = (
+        Attempt("p", 1, AttemptState.CLOSED, HOPS, 0, 5_000, ended_at_ms, reason)
+        if reason is not None
+        else None
+    )
+    told = relay.once_closed(outcome, relay.give_up("p", 1, outcome), closed)
+    is_blamed = is_a_lie or code not in NO_FAULTS
+    assert told == replace(outcome, closed=closed is not None, failed_node="b" * is_blamed)
 
 
 def test_a_silent_next_node_is_named() -> None:

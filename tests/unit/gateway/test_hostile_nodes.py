@@ -41,6 +41,8 @@ WORDS: dict[str, Saying] = {
     "a long story": failing("x" * 2_000_000),
     "a code that is too long": lambda _: Outcome(error_code="x\0" * 300, error_detail="why"),
     "other characters": failing("ü€😀\r\n\x1b[31m"),
+    "that it is closed": lambda _: Outcome(error_code=Code.ATTEMPT_CLOSED, error_detail="why"),
+    "that it is posted": lambda _: Outcome(error_code=Code.ATTEMPT_POSTED, error_detail="why"),
 }
 CONFIRMATIONS: dict[str, Saying] = {
     "no holds": lambda _: Outcome(),
