@@ -24,7 +24,8 @@ Examples:
 _OURS = (
     *("cluster", "kubeconfig", "kubeconfig.new"),
     *("pulumi", "Pulumi.*", ".Pulumi.*.new", "plm-stack-*", ".turn"),
-    *("ca.crt", "ca.tiny-*.crt", "passphrase", ".passphrase.new"),
+    *("ca.crt", ".ca.crt.new", "ca.tiny-*.crt", ".ca.tiny-*.crt.new"),
+    *("passphrase", ".passphrase.new"),
     *("credentials.json", ".credentials.json.new"),
     *("credentials.tiny-*.json", ".credentials.tiny-*.json.new"),
 )

@@ -18,7 +18,7 @@ import yaml
 from plmkit import registries
 from plmkit.console import ExitCode, KitError, say
 from plmkit.kubectl import with_context
-from plmkit.stack import edge_address, pulumi
+from plmkit.stack import edge_address, edge_certificate, pulumi
 from plmkit.stack import secrets as stack_secrets
 from plmkit.stack.target import check_target
 from plmkit.stack.workspace import EMBEDDED, Workspace
@@ -63,16 +63,24 @@ def renew_authority(workspace: Workspace) -> None:
     with _turn(workspace), _draft(workspace) as draft:
         values = _secrets(workspace, draft)
         made = stack_secrets.make_authority(dt.datetime.now(dt.UTC))
-        write_private(workspace.authority, made.certificate + values["caCertificate"])
+        write_private(workspace.authority, made.certificate + _trusted(workspace, values))
         renewed = {"caCertificate": made.certificate, "caKey": made.key}
         _encrypt(workspace, draft, {**values, **renewed})
 
 
 def forget_authorities(workspace: Workspace) -> None:
-    """Trust the stack's CA alone from now on, and none before it."""
+    """Trust the stack's CA alone from now on. Raises KitError, and changes nothing, unless the edge is known by it."""
     _check_made(workspace)
     with _turn(workspace), _draft(workspace) as draft:
-        write_private(workspace.authority, _secrets(workspace, draft)["caCertificate"])
+        authority = _secrets(workspace, draft)["caCertificate"]
+        edge_certificate.check_signed_by(authority, _api_url(workspace), workspace.context)
+        write_private(workspace.authority, authority)
+
+
+def _trusted(workspace: Workspace, values: Mapping[str, str]) -> str:
+    """Whom we trust so far; servers may show certificates of each of them."""
+    known = workspace.authority.read_text() if workspace.authority.exists() else ""
+    return known if values["caCertificate"] in known else values["caCertificate"] + known
 
 
 @contextlib.contextmanager
@@ -120,7 +128,7 @@ def _renew_key(workspace: Workspace) -> None:
         values = _secrets(workspace, draft)
         key = _renewed(values.get("apiKeysFile"))
         _encrypt(workspace, draft, {**values, "apiKeysFile": key.file})
-    _write_credentials(workspace, key.plain, values["caCertificate"])
+    _write_credentials(workspace, key.plain, _trusted(workspace, values))
 
 
 def _renewed(known: str | None) -> stack_secrets.ApiKey:
@@ -161,13 +169,12 @@ def _encrypt(workspace: Workspace, draft: Path, values: Mapping[str, str]) -> No
     )  # fmt: skip
 
 
-def _write_credentials(workspace: Workspace, api_key: str, certificate: str) -> None:
+def _write_credentials(workspace: Workspace, api_key: str, trusted: str) -> None:
     """Last of all: without them the stack does not count as made."""
-    workspace.authority.write_text(certificate)
-    checkout = workspace.places.checkout
+    write_private(workspace.authority, trusted)
     credentials = {
         "stack": workspace.stack,
-        "apiUrl": configured(workspace, "apiUrl") or default_api_url(checkout),
+        "apiUrl": _api_url(workspace),
         "apiKey": api_key,
         "caFile": str(workspace.authority),
     }
@@ -207,6 +214,10 @@ def default_api_url(checkout: Path) -> str:
     )
 
 
+def _api_url(workspace: Workspace) -> str:
+    return configured(workspace, "apiUrl") or default_api_url(workspace.places.checkout)
+
+
 def configured(workspace: Workspace, name: str) -> str:
     """A plain value of the stack's file, or an empty string."""
     values = _read(workspace).get("config") or {}
@@ -215,7 +226,8 @@ def configured(workspace: Workspace, name: str) -> str:
 
 def set_images(workspace: Workspace, references: Mapping[str, str]) -> bool:
     """Write the images' references into the stack's file; whether that changed it."""
-    return _configure(workspace, "images", dict(references))
+    with _turn(workspace):
+        return _configure(workspace, "images", dict(references))
 
 
 def _configure(workspace: Workspace, name: str, value: Any) -> bool:

@@ -125,19 +125,18 @@ def test_without_pulumi_it_says_what_brings_it(kit: Kit) -> None:
     assert "try: plm tools" in done.stderr
 
 
-def test_another_ca_is_made_and_then_the_old_one_forgotten(kit: Kit) -> None:
+def test_another_ca_is_made_and_the_old_one_trusted_on(kit: Kit) -> None:
     kit.call("stack", "init")
     file = kit.state / "ca.crt"
     old = file.read_text()
     done = kit.call("stack", "renew-ca")
     assert done.stdout == "Made another CA for stack tiny; next: plm up\n"
     assert file.read_text().endswith(old)
-    assert kit.json("stack", "renew-ca", "--forget-old") == {
-        "stack": "tiny",
-        "caFile": str(file),
-        "renewed": False,
-    }
-    assert old not in file.read_text()
+    found = kit.json("stack", "renew-ca")
+    assert found == {"stack": "tiny", "caFile": str(file), "renewed": True}
+    before = file.read_text()
+    assert kit.call("stack", "renew-ca", "--forget-old").returncode, "no edge shows the new one"
+    assert file.read_text() == before
 
 
 def test_a_ca_is_renewed_only_where_there_is_a_stack(kit: Kit, pulumi: PaperPulumi) -> None:

@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509 import load_pem_x509_certificate
 from plm.domain.errors import Refused
 from plm.gateway.keys import Keys, Role
 from plminfra.config import SECRETS
@@ -18,7 +16,6 @@ from support.paper_gateway import key_entry
 from support.paper_pulumi import PaperPulumi, configuration, is_known, secrets_of
 
 CHECKOUT = Path(__file__).parents[4]
-_END = "-----END CERTIFICATE-----"
 EDGE = "https://192.0.2.7:30443"
 
 
@@ -248,41 +245,3 @@ def test_without_a_stack_one_is_told_how_to_make_it(tmp_path: Path) -> None:
         making.set_images(workspace, {})
     assert refused.value.cure == "plm stack init"
     assert refused.value.exit_code is ExitCode.UNFIT_ENVIRONMENT
-
-
-def authorities(text: str) -> list[str]:
-    return [f"{each}{_END}" for each in text.split(_END)[:-1]]
-
-
-def test_another_authority_is_trusted_beside_the_one_before_it(
-    pulumi: PaperPulumi, workspace: Workspace
-) -> None:
-    """Servers show certificates of either for a while. All else stays as it is."""
-    before = secrets_of(workspace, pulumi)
-    key = load_credentials(workspace.credentials).api_key
-    making.renew_authority(workspace)
-    after = secrets_of(workspace, pulumi)
-    assert {name for name in before if before[name] != after[name]} == {"caCertificate", "caKey"}
-    trusted = [after["caCertificate"], before["caCertificate"]]
-    assert "".join(authorities(workspace.authority.read_text())).split() == "".join(trusted).split()
-    pair = load_pem_x509_certificate(after["caCertificate"].encode())
-    private = load_pem_private_key(after["caKey"].encode(), None)
-    assert pair.public_key() == private.public_key()
-    assert load_credentials(workspace.credentials).api_key == key
-    making.forget_authorities(workspace)
-    assert workspace.authority.read_text() == after["caCertificate"]
-    assert secrets_of(workspace, pulumi) == after
-
-
-def test_our_own_trust_comes_before_the_authority_that_needs_it(
-    pulumi: PaperPulumi, workspace: Workspace
-) -> None:
-    """Killed between the two, a run leaves an authority that nobody uses, not one that nobody trusts."""
-    before = secrets_of(workspace, pulumi)
-    pulumi.refuse("config set")
-    with pytest.raises(KitError, match="could not do it"):
-        making.renew_authority(workspace)
-    pulumi.refuse("")
-    assert secrets_of(workspace, pulumi) == before
-    assert workspace.authority.read_text().endswith(before["caCertificate"])
-    assert len(authorities(workspace.authority.read_text())) == 2

@@ -1,0 +1,35 @@
+"""Whether the edge shows a certificate that this CA signed."""
+
+import socket
+import ssl
+from urllib.parse import urlsplit
+
+from plmkit.console import ExitCode, KitError
+from plmkit.kubectl import with_context
+
+_PATIENCE_S = 5.0
+_HTTPS = 443
+
+
+def check_signed_by(authority: str, api_url: str, context: str | None) -> None:
+    """Raise KitError unless the edge at this address proves itself by this CA alone, a text in PEM."""
+    address = urlsplit(api_url)
+    host = address.hostname or ""
+    trust = ssl.create_default_context(cadata=authority)
+    up = with_context("plm up", context)
+    try:
+        with (
+            socket.create_connection((host, address.port or _HTTPS), _PATIENCE_S) as connection,
+            trust.wrap_socket(connection, server_hostname=host),
+        ):
+            return
+    except ssl.SSLCertVerificationError as error:
+        raise KitError(
+            f"{api_url} still shows a certificate of another CA",
+            f"{up}, and once the operator has signed anew, a few minutes later, the same again",
+            ExitCode.CHECK_FAILED,
+        ) from error
+    except OSError as error:
+        raise KitError(
+            f"{api_url} does not show its certificate: {error}", up, ExitCode.UNFIT_ENVIRONMENT
+        ) from error
