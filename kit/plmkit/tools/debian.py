@@ -20,6 +20,8 @@ _TURN = Path("/run/lock/plm-packages")
 _ANSWER_WITHIN_S = 60.0
 # A download that stands still is given up by apt itself, much earlier.
 _INSTALLED_WITHIN_S = 3600.0
+# Half-installed, unpacked, half-configured, waiting for another's trigger, with one to be run.
+_HALF_WAY = tuple("HUFWt")
 # What somebody has set stays; there is nobody to ask.
 _KEEP = "--force-confold"
 _OPTIONS = (
@@ -68,10 +70,27 @@ def _query(form: str, *packages: str) -> list[str]:
     ).stdout.splitlines()
 
 
+def _unfinished() -> set[str]:
+    """The packages that are half-way in."""
+    texts = _query("${db:Status-Abbrev}${binary:Package}\n")
+    return {text[3:] for text in texts if text[1:2] in _HALF_WAY or text[2:3] == "R"}
+
+
 def tidy(say: Say) -> None:
-    """Take away what an installation that was killed has left: it would keep other people's daemons from starting."""
+    """Take away what an installation that was killed has left: it would keep other people's daemons from starting.
+
+    Not before its packages are finished: their own would start.
+    """
     if os.getuid() == 0 and holds.are_left():
         with _turn(say):
+            if _unfinished():
+                _finish_what_was_cut_off()
+            if unfinished := _unfinished():
+                say(
+                    f"half-way in: {' '.join(sorted(unfinished))}; daemons of new packages are held"
+                )
+                say("try: dpkg --configure -a; then plm tools again")
+                return
             holds.release()
 
 
@@ -88,7 +107,9 @@ def install(packages: Sequence[str], say: Say) -> None:
         if not is_ours:
             # Where somebody else's installation was cut off, its daemons start as they would have.
             _finish_what_was_cut_off()
-        with holds.held():
+        theirs = set[str]() if is_ours else _unfinished()
+        # What is half-way in starts when it is finished: by the next of us, who knows by the holds that it is ours.
+        with holds.held(lambda: _unfinished() <= theirs):
             if is_ours:
                 _finish_what_was_cut_off()
             _install(packages)

@@ -1,6 +1,6 @@
 """While packages are installed: none of their daemons starts, is enabled for the next boot, or gets a database."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,11 +70,12 @@ def release() -> None:
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """They are there, and gone afterwards, however the block ends."""
+def held(is_finished: Callable[[], bool]) -> Iterator[None]:
+    """They are there, and gone afterwards, however the block ends, unless something is left that they are there for."""
     try:
         for hold in HOLDS:
             hold.put()
         yield
     finally:
-        release()
+        if is_finished():
+            release()

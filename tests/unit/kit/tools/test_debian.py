@@ -20,6 +20,7 @@ form=$2
 case "$form" in
   *Provides*) echo "ii runc"; echo "rc containerd"; echo "hi mail-transport-agent, skopeo (= 1.9)"
     echo "iiR nftables" ;;
+  *binary*) echo "ii kmod"; cat "$(dirname "$0")/../half-way" ;;
   *) echo "buildah ii "; echo "kmod iU "; echo "nftables rc "; echo "udev hi "; echo "tar iiR" ;;
 esac
 exit 1
@@ -47,6 +48,11 @@ class Machine:
         put(self.folder / "programs", name, asked + script)
 
     @property
+    def half_way(self) -> Path:
+        """Packages with their status."""
+        return self.folder / "half-way"
+
+    @property
     def files(self) -> set[str]:
         found = {path for path in self.root.rglob("*") if path.name != ".keep"}
         return {str(path.relative_to(self.root)) for path in found}
@@ -63,6 +69,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
     monkeypatch.setattr(holds, "HOLDS", tuple(moved))
     monkeypatch.setattr(debian, "_TURN", tmp_path / "turn")
     monkeypatch.setattr(debian, "_LISTS", tmp_path / "lists")
+    made.half_way.touch()
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "mirror_Packages.lz4").touch()
     for folder in ("usr/sbin", "etc", "run/systemd"):
@@ -182,6 +189,47 @@ def test_its_unfinished_packages_are_finished_under_the_same_holds(machine: Mach
         [str(len(holds.HOLDS)), "dpkg"],
         [str(len(holds.HOLDS)), "apt-get"],
     ]
+
+
+@pytest.mark.parametrize("status", ["iH ", "iU ", "iF ", "iW ", "it ", "iiR"])
+def test_what_a_failed_installation_leaves_half_way_in_is_finished_under_holds(
+    machine: Machine, status: str
+) -> None:
+    """By whoever comes next; else its daemon starts, and is enabled for the next boot."""
+    fails = f'case "$*" in *install*) echo "{status}postgresql-15" > {machine.half_way}; exit 100;; esac'
+    machine.program("apt-get", fails)
+    with pytest.raises(KitError):
+        install("postgresql-15")
+    assert holds.are_left()
+    machine.program("apt-get")
+    machine.program("dpkg", f": > {machine.half_way}")
+    install("postgresql-15")
+    assert [call.split()[:2] for call in machine.asked[-2:]] == [
+        [str(len(holds.HOLDS)), "dpkg"],
+        [str(len(holds.HOLDS)), "apt-get"],
+    ]
+    assert not holds.are_left()
+
+
+def test_what_was_half_way_in_before_is_not_ours_to_hold(machine: Machine) -> None:
+    machine.half_way.write_text("iF theirs\n")
+    install("kmod")
+    assert not holds.are_left()
+
+
+def test_what_is_left_is_not_taken_away_before_its_packages_are_finished(machine: Machine) -> None:
+    for hold in holds.HOLDS:
+        hold.put()
+    machine.half_way.write_text("iF postgresql-15\n")
+    said: list[str] = []
+    debian.tidy(said.append)
+    assert holds.are_left()
+    assert said[0].startswith("half-way in: postgresql-15; ")
+    assert "dpkg --configure -a" in said[1]
+    machine.program("dpkg", f": > {machine.half_way}")
+    debian.tidy(said.append)
+    assert machine.asked[-1].startswith(f"{len(holds.HOLDS)} dpkg "), "under holds"
+    assert not holds.are_left()
 
 
 def test_somebody_s_own_policy_stays_as_it_is(machine: Machine) -> None:

@@ -48,7 +48,7 @@ def test_all_go_also_when_what_they_are_there_for_fails(
     seen: list[int] = []
 
     def fail() -> None:
-        with holds.held():
+        with holds.held(lambda: True):
             seen.append(len(list((tmp_path / "theirs").iterdir())))
             raise ZeroDivisionError
 
@@ -57,6 +57,15 @@ def test_all_go_also_when_what_they_are_there_for_fails(
         fail()
     assert seen == [len(HOLDS)]
     assert not holds.are_left()
+
+
+def test_they_stay_while_something_is_left_that_they_are_there_for(
+    hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holds, "HOLDS", (hold,))
+    with holds.held(lambda: False):
+        assert hold.is_ours
+    assert hold.is_ours
 
 
 def test_every_hold_says_whose_it_is() -> None:
