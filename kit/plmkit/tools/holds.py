@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MARK = "# Put here by plm while it installs packages. It takes this file away again.\n"
+# A comment too, in all that reads these files.
+_FOLDER = "# This folder was made for it: {folder}\n"
 
 
 @dataclass(frozen=True)
@@ -19,30 +21,50 @@ class Hold:
     @property
     def is_ours(self) -> bool:
         """Whether it lies there, and we put it there: of this run, or of one that was killed."""
+        return _MARK in self._found
+
+    @property
+    def is_left(self) -> bool:
+        """Whether anything of ours lies there, be it half written."""
+        return self.is_ours or self._fresh.exists()
+
+    @property
+    def _found(self) -> str:
         try:
-            return _MARK in self.path.read_text(errors="replace")
+            return self.path.read_text(errors="replace")
         except OSError:
-            return False
+            return ""
+
+    @property
+    def _fresh(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.new")
 
     def put(self) -> None:
         """Put it there; what somebody else has at its place stays, and holds in its own way."""
         if self.path.exists() and not self.is_ours:
             return
+        # Whoever takes it away may be another process: the file itself tells what goes with it.
+        made = [*self._folders(), *(each for each in self.path.parents if not each.exists())]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # Renamed into place: cut off in the middle it would be somebody else's for ever.
-        fresh = self.path.with_name(f".{self.path.name}.new")
-        fresh.write_text(self.text)
-        fresh.chmod(self.mode)
-        fresh.replace(self.path)
+        self._fresh.write_text(self.text + "".join(_FOLDER.format(folder=each) for each in made))
+        self._fresh.chmod(self.mode)
+        self._fresh.replace(self.path)
 
     def release(self) -> None:
-        """Take it away if it is ours, and the folders that would be left empty."""
+        """Take it away if it is ours, and the folders that were made for it."""
+        self._fresh.unlink(missing_ok=True)
         if not self.is_ours:
             return
+        made = self._folders()
         self.path.unlink()
-        for folder in (self.path.parent, self.path.parent.parent):
-            with suppress(OSError):  # not empty, as a rule
+        for folder in made:
+            with suppress(OSError):  # somebody else has put something there since
                 folder.rmdir()
+
+    def _folders(self) -> list[Path]:
+        """Those that were made for it, the lowest first."""
+        return [each for each in self.path.parents if _FOLDER.format(folder=each) in self._found]
 
 
 HOLDS: tuple[Hold, ...] = (
@@ -60,7 +82,7 @@ HOLDS: tuple[Hold, ...] = (
 
 def are_left() -> bool:
     """Whether some are there now."""
-    return any(hold.is_ours for hold in HOLDS)
+    return any(hold.is_left for hold in HOLDS)
 
 
 def release() -> None:

@@ -16,7 +16,7 @@ def test_it_lies_there_as_a_whole_with_its_mode_and_goes_with_its_folders(
     hold: Hold, tmp_path: Path
 ) -> None:
     hold.put()
-    assert hold.path.read_text() == hold.text
+    assert hold.path.read_text().startswith(hold.text)
     assert hold.path.stat().st_mode & 0o777 == 0o755
     assert [path.name for path in hold.path.parent.iterdir()] == ["policy"]
     hold.release()
@@ -29,6 +29,28 @@ def test_folders_that_hold_something_else_stay(hold: Hold, tmp_path: Path) -> No
     hold.put()
     hold.release()
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["theirs"]
+
+
+def test_folders_that_were_there_before_stay_also_when_they_are_empty(
+    hold: Hold, tmp_path: Path
+) -> None:
+    (tmp_path / "made").mkdir()
+    hold.put()
+    hold.put()  # by the next run, after one that was killed
+    hold.release()
+    assert [path.name for path in tmp_path.rglob("*")] == ["made"]
+
+
+def test_one_that_was_cut_off_half_written_is_left_and_goes(
+    hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holds, "HOLDS", (hold,))
+    assert not holds.are_left()
+    hold.path.parent.mkdir(parents=True)
+    (hold.path.parent / ".policy.new").write_text("#!/bi")
+    assert holds.are_left()
+    holds.release()
+    assert list(hold.path.parent.iterdir()) == []
 
 
 def test_somebody_else_s_file_is_neither_changed_nor_taken_away(hold: Hold) -> None:
