@@ -5,6 +5,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from plm.migrate.runner import FILE_S_MAX
 from plmop import crds
 from plmop.mesh_node import spec
 from plmop.mesh_node.spec import KIND, MeshNodeSpec
@@ -193,3 +194,8 @@ def test_a_migration_that_failed_leaves_its_pods_and_their_logs() -> None:
     # Kubernetes pauses 10 s, then twice as long each time.
     pauses_s = sum(10 * 2**number for number in range(job["spec"]["backoffLimit"]))
     assert pauses_s < int(job["metadata"]["annotations"]["pulumi.com/timeoutSeconds"])
+
+
+def test_a_migration_job_ends_and_not_before_a_file_may() -> None:
+    """A Postgres whose machine has vanished never answers: without a limit the job would wait for ever."""
+    assert migration({})["spec"]["activeDeadlineSeconds"] > FILE_S_MAX

@@ -82,6 +82,25 @@ async def test_a_file_takes_as_long_as_it_takes_and_is_planned_as_usual(
     assert (await database.run("SELECT seqscan FROM plans"))[0]["seqscan"] == "on"
 
 
+async def test_all_but_a_file_has_the_usual_time(database: Database) -> None:
+    """A server whose machine has vanished is silent: the job would wait for its next word for ever."""
+    settings = migrate_settings(database)
+    hasty = settings.postgres.model_copy(update={"command_timeout_s": 0.3})
+    connection = await asyncpg.connect(
+        host=database.superuser.host,
+        port=database.superuser.port,
+        database=database.name,
+        user="postgres",
+    )
+    try:
+        async with asyncio.timeout(20), connection.transaction():
+            await connection.execute("LOCK TABLE migrations")
+            with pytest.raises(Unavailable):
+                await migrate(settings.model_copy(update={"postgres": hasty}))
+    finally:
+        await connection.close()
+
+
 async def test_a_connection_that_is_lost_under_a_file_is_told_with_its_name(
     database: Database, tmp_path: Path
 ) -> None:

@@ -10,17 +10,17 @@ import structlog
 from plm.domain.errors import Code, Unavailable
 from plm.migrate import plan
 from plm.migrate.settings import MigrateSettings
-from plm.stores.postgres import LOST, Connection, connect
+from plm.stores.postgres import LOST, Connection, PostgresSettings, connect
 
 log = structlog.get_logger(__name__)
 
 _LOCK_KEY = 0x6D6967  # "mig"
 _RETRY_S = 0.5
-# A file may rewrite a whole table: it has no time limit and usual plans, unlike what the services do. But a server that
-# is left alone with one gives up, and its lock with it.
-_UNHURRIED: dict[str, object] = {
-    "command_timeout": None,
-    "server_settings": {"client_connection_check_interval": "5s"},
+# A file may rewrite a whole table: it has hours, less than its job, and usual plans, unlike what the services do. But a
+# server that is left alone with one gives up, and its lock with it.
+FILE_S_MAX = 3 * 3600.0
+_PLANNED_AS_USUAL: dict[str, object] = {
+    "server_settings": {"client_connection_check_interval": "5s"}
 }
 _HISTORY = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -44,7 +44,7 @@ async def migrate(settings: MigrateSettings) -> int:
     if not migrations:
         raise plan.BadMigrationsError(f"no migrations in {settings.migrations_directory}")
     await _ensure_database(settings)
-    connection = await connect(settings.postgres, **_UNHURRIED)
+    connection = await connect(settings.postgres, **_PLANNED_AS_USUAL)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY, timeout=settings.wait_s)
         ran = await _run_due(connection, migrations)
@@ -74,7 +74,7 @@ async def _run_due(connection: Connection, migrations: list[plan.Migration]) -> 
 async def _run(connection: Connection, migration: plan.Migration) -> None:
     async with connection.transaction():
         await connection.execute("SET LOCAL synchronous_commit = on")
-        await connection.execute(migration.sql)
+        await connection.execute(migration.sql, timeout=FILE_S_MAX)
         await connection.execute(
             "INSERT INTO migrations (number, name, checksum) VALUES ($1, $2, $3)",
             migration.number,
@@ -92,28 +92,28 @@ async def _ensure_database(settings: MigrateSettings) -> None:
     give_up_at = time.monotonic() + settings.wait_s
     while True:
         try:
-            connection = await connect(settings.postgres, database="postgres", **_UNHURRIED)
+            await _create_database(settings.postgres)
         except Unavailable as error:
             if time.monotonic() > give_up_at:
                 raise
             log.info("Waited for Postgres", reason=error.detail)
             await asyncio.sleep(_RETRY_S)
-            continue
-        try:
-            await _create_database(connection, settings.postgres.database)
-        finally:
-            await connection.close()
-        return
+        else:
+            return
 
 
-async def _create_database(connection: Connection, name: str) -> None:
-    exists = await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name)
-    if exists:
-        return
+async def _create_database(settings: PostgresSettings) -> None:
+    name = settings.database
+    connection = await connect(settings, database="postgres", **_PLANNED_AS_USUAL)
     try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
+        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
+            await connection.execute(f'CREATE DATABASE "{name}"')
     except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
         return  # another job was faster; the second error is what two at the very same moment see
+    except LOST as error:
+        raise _lost(error) from error
+    finally:
+        connection.terminate()
 
 
 async def _set_password(connection: Connection, role: str, password: str) -> None:
