@@ -15,6 +15,8 @@ from plmkit.state import Places, find_places
 if TYPE_CHECKING:
     from plmkit.localcluster import LocalCluster
 
+# The operator starts all nodes anew at once; on two cores fifty take a minute and a half.
+_NODES_S = 180.0
 _EXAMPLES = """
 Examples:
 
@@ -79,6 +81,8 @@ def up(
         making.set_images(workspace, references)
     with steps.step("pulumi up"):
         deploy(workspace)
+    with steps.step("nodes"):
+        _follow_nodes(workspace)
     _finish(workspace, steps, output)
 
 
@@ -186,6 +190,19 @@ def _pulumi(workspace: Workspace, *words: str, draws: bool) -> None:
             with_context(command, workspace.context) for command in ("plm status", "plm up")
         )
         raise KitError(f"pulumi {words[0]} failed", f"{status}; then {again} again")
+
+
+def _follow_nodes(workspace: Workspace) -> None:
+    """A changed image of the services is in the mesh nodes a little later: the operator rolls them."""
+    from plmkit import mesh_rollout
+    from plmkit.kubectl import find_kubectl
+
+    left = mesh_rollout.wait(find_kubectl(workspace.places, workspace.context), _NODES_S)
+    if left:
+        status = with_context("plm status", workspace.context)
+        say(
+            f"mesh nodes that do not yet run what they should: {', '.join(left)}; {status} says why"
+        )
 
 
 def _finish(workspace: Workspace, steps: _Steps, output: Output) -> None:

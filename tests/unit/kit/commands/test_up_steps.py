@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plmkit import doctor, images, localcluster, tools
+from plmkit import doctor, images, localcluster, mesh_rollout, tools
 from plmkit.commands import up
 from plmkit.console import KitError
 from plmkit.doctor import Finding
@@ -77,6 +77,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     monkeypatch.setattr(making, "set_images", made.set_images)
     monkeypatch.setattr(making, "configured", lambda _workspace, name: made.configured[name])
     monkeypatch.setattr(pulumi, "run_quietly", made.deploy)
+    monkeypatch.setattr(mesh_rollout, "wait", made.note("nodes", ["b", "x"]))
     monkeypatch.setattr(pulumi, "show", made.note("pulumi's own display", 0))
     return made
 
@@ -87,6 +88,7 @@ def kit(tmp_path: Path) -> Kit:
     made = Kit(tmp_path)
     made.state.mkdir()
     put(made.programs, "kubectl", "")
+    (made.state / "kubeconfig").touch()  # as the cluster leaves it
     credentials = {"apiUrl": "https://edge", "apiKey": "secret", "caFile": "/state/ca.crt"}
     for name in ("credentials.json", "credentials.tiny-prod.json"):
         (made.state / name).write_text(json.dumps(credentials))
@@ -105,7 +107,11 @@ def test_each_step_comes_before_what_needs_it(steps: Steps, kit: Kit) -> None:
         "stack",
         "set images",
         "pulumi up",
+        "nodes",
     ]
+    assert (
+        "mesh nodes that do not yet run what they should: b, x; plm status says why" in done.stderr
+    )
     assert steps.references == LOCAL
     assert {"--yes", "--skip-preview", "--non-interactive"} <= set(steps.arguments)
 
@@ -124,6 +130,7 @@ def test_it_ends_with_where_to_go_and_never_with_a_secret(steps: Steps, kit: Kit
         "import",
         "stack",
         "pulumi up",
+        "nodes",
     ]
 
 
@@ -132,7 +139,7 @@ def test_only_a_terminal_gets_pulumi_s_own_display(
 ) -> None:
     monkeypatch.setattr(up, "is_interactive", lambda: True)
     kit.call("up")
-    assert steps.done[-1] == "pulumi's own display"
+    assert steps.done[-2:] == ["pulumi's own display", "nodes"]
 
 
 def test_pulumi_looks_for_itself_once_after_plm_dev(steps: Steps, kit: Kit) -> None:
@@ -159,7 +166,7 @@ def test_after_a_pulumi_that_was_killed_at_its_work_it_looks_at_what_is_there_fi
     monkeypatch.setattr(remains, "has_unfinished_work", lambda _workspace: True)
     kit.call("up")
     last = "pulumi's own display" if draws else "pulumi up"
-    assert steps.done[-3:] == ["free the stack", "pulumi refresh", last]
+    assert steps.done[-4:] == ["free the stack", "pulumi refresh", last, "nodes"]
     if draws:
         assert {"--clear-pending-creates", "--non-interactive"} <= set(steps.arguments)
 

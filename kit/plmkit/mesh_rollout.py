@@ -1,0 +1,61 @@
+"""Whether the mesh nodes run what the operator has been told: Pulumi waits for it, and not for what it rolls."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from plmkit.health import Object
+from plmkit.kubectl import Kubectl
+
+_NODE_IMAGE = "PLM_NODE_IMAGE"
+_DEBUG = "PLM_DEBUG_ENABLED"
+_LOOK_EVERY_S = 0.5
+
+
+def behind(deployments: Sequence[Object]) -> list[str]:
+    """Mesh nodes whose pod is not yet the one that the operator wants, by name; none where no operator is."""
+    told = next((found for each in deployments if _NODE_IMAGE in (found := _environment(each))), {})
+    return [
+        _node(each)
+        for each in deployments
+        if told and _is_node(each) and not (_is_as_told(each, told) and _has_rolled(each))
+    ]
+
+
+def wait(kubectl: Kubectl, within_s: float) -> list[str]:
+    """Until all mesh nodes run what they should. Returns those that do not by then: paused ones, for example."""
+    give_up_at = time.monotonic() + within_s
+    while (left := behind(kubectl.get("deployments"))) and time.monotonic() < give_up_at:
+        time.sleep(_LOOK_EVERY_S)
+    return left
+
+
+def _is_node(deployment: Object) -> bool:
+    owners = deployment["metadata"].get("ownerReferences", ())
+    return any(owner["kind"] == "MeshNode" for owner in owners)
+
+
+def _node(deployment: Object) -> str:
+    owners = deployment["metadata"]["ownerReferences"]
+    return next(str(owner["name"]) for owner in owners if owner["kind"] == "MeshNode")
+
+
+def _container(deployment: Object) -> Object:
+    first: Object = deployment["spec"]["template"]["spec"]["containers"][0]
+    return first
+
+
+def _environment(deployment: Object) -> Mapping[str, str]:
+    variables = _container(deployment).get("env", ())
+    return {each["name"]: each["value"] for each in variables if "value" in each}
+
+
+def _is_as_told(deployment: Object, told: Mapping[str, str]) -> bool:
+    is_image = _container(deployment)["image"] == told[_NODE_IMAGE]
+    return is_image and _environment(deployment).get(_DEBUG) == told.get(_DEBUG)
+
+
+def _has_rolled(deployment: Object) -> bool:
+    status, replicas = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    counts = {status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")}
+    return bool(seen and counts == {replicas})
