@@ -25,6 +25,14 @@ def controller_of(found: Manifest) -> Manifest | None:
     return next((each for each in references if each.get("controller")), None)
 
 
+def hangs_on_operator(found: Manifest) -> bool:
+    """Whether the operator's own Deployment owns it, as older versions had it of Secrets that must outlive it."""
+    references: list[Manifest] = found["metadata"].get("ownerReferences") or []
+    return any(
+        (each.get("kind"), each.get("name")) == ("Deployment", FIELD_MANAGER) for each in references
+    )
+
+
 def group_of(reference: Manifest) -> str:
     """The API group of an owner, whatever the version."""
     return str(reference.get("apiVersion", "")).partition("/")[0]

@@ -149,7 +149,8 @@ class TrustKeeper:
         is_changing = trust.authorities != authority.trusted
         self._forget_at_s = trust.since_s + self._settings.leaf_lifetime_s if is_changing else 0.0
         authority = Authority(authority.certificate, authority.key, trust.authorities)
-        if known != trust:
+        present = self._mirror.get("Secret", TRUST_SECRET)
+        if known != trust or (present is not None and ownership.hangs_on_operator(present)):
             await self._store_trust(authority, trust)
         return authority
 
@@ -189,6 +190,8 @@ class TrustKeeper:
             now_s=self._clock(),
             settled_at_s=self.settled_at_s,
         ) or certificates.restored(wanted, present)
+        if action is None and present is not None and ownership.hangs_on_operator(present):
+            action = wanted  # written anew without the owner that it had from us, it has none
         if action is not None:
             await self.carry_out(action)
 

@@ -66,6 +66,26 @@ async def test_what_services_live_on_outlives_the_operator(
         assert "ownerReferences" not in cluster.objects["Secret", name]["metadata"]
 
 
+async def test_what_an_older_version_hung_on_the_operator_is_taken_down(
+    cluster: PaperCluster, tmp_path: Path
+) -> None:
+    """Once, and with the keys and the memory that it has."""
+    await troupe_of(cluster, Clock(), tmp_path).start()
+    names = ("edge-tls", "ledger-tls", "plm-trust")
+    before = {name: copy.deepcopy(cluster.objects["Secret", name]["data"]) for name in names}
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "plm-operator", "uid": "1"}
+    for name in names:
+        cluster.objects["Secret", name]["metadata"]["ownerReferences"] = [owner]
+    troupe = troupe_of(cluster, Clock(), tmp_path)
+    await troupe.start()
+    for name in names:
+        assert "ownerReferences" not in cluster.objects["Secret", name]["metadata"], name
+        assert cluster.objects["Secret", name]["data"] == before[name]
+    written = len(cluster.writes)
+    assert not await troupe.trust.refresh()
+    assert cluster.writes[written:] == []
+
+
 async def test_what_is_right_is_not_written_again(cluster: PaperCluster, tmp_path: Path) -> None:
     troupe = troupe_of(cluster, Clock(), tmp_path)
     await troupe.start()

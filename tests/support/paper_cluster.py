@@ -86,6 +86,9 @@ class PaperCluster:
         place = (kind, name)
         known = self.objects.get(place, {})
         merged = _merged(known, manifest)
+        if verb == "apply" and "ownerReferences" not in manifest["metadata"]:
+            # Nobody but us writes owners here, and who applies without a field that was its own takes it away.
+            merged["metadata"].pop("ownerReferences", None)
         if verb == "apply" and known.get("spec") != merged.get("spec"):
             merged["metadata"]["generation"] = known.get("metadata", {}).get("generation", 0) + 1
         stored = self._store(place, merged)
