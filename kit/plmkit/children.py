@@ -119,17 +119,11 @@ class _Attended:
     handed_on: int = 0
     told: int = 0
     is_late: bool = False
+    has_stdin: bool = False  # in its pipe, or on its way
 
     def wait(self) -> tuple[str, str]:
         give_up_at = time.monotonic() + self.program.timeout_s
-        stdin: str | None = None if self.program.has_terminal else self.program.stdin
-        while True:
-            try:
-                out, err = self.process.communicate(stdin, timeout=_LOOK_EVERY_S)
-            except subprocess.TimeoutExpired:
-                stdin = None  # it has it by now
-            else:
-                return out or "", err or ""
+        while (said := self._said()) is None:
             if len(self.received) > self.handed_on:
                 number = self.received[self.handed_on]
                 self.handed_on += 1
@@ -143,6 +137,22 @@ class _Attended:
                 return "", ""
             self._tell(number)
             give_up_at = time.monotonic() + _PATIENCE_S[self.told - 1]
+        return said
+
+    def _said(self) -> tuple[str, str] | None:
+        """All of it once it has ended; until then None, after a while."""
+        had_ended = self.process.poll() is not None
+        stdin = None if self.program.has_terminal or self.has_stdin else self.program.stdin
+        self.has_stdin = True
+        try:
+            out, err = self.process.communicate(stdin, timeout=_LOOK_EVERY_S)
+        except subprocess.TimeoutExpired as late:
+            if not had_ended:
+                return None
+            # A daemon that it has started may keep its pipes for ever: what was in them is all that it said.
+            self._close()
+            return _text(late.stdout), _text(late.stderr)
+        return out or "", err or ""
 
     def _tell(self, number: int) -> None:
         if self.told == 0:
@@ -156,12 +166,19 @@ class _Attended:
 
     def _kill(self) -> None:
         _kill_family(self.process.pid)
+        self._close()
+        self.process.wait()
+
+    def _close(self) -> None:
         # Whoever else holds the other ends does so for nothing.
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             with suppress(OSError):
                 if pipe:
                     pipe.close()
-        self.process.wait()
+
+
+def _text(said: bytes | str | None) -> str:
+    return said.decode(errors="replace") if isinstance(said, bytes) else said or ""
 
 
 @contextmanager

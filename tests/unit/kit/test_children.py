@@ -91,6 +91,18 @@ def test_what_goes_in_and_comes_out(program: Make) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("a\nb\n", "oh\n", 3)
 
 
+def test_what_has_ended_is_not_waited_for_where_a_child_of_its_keeps_its_pipes(
+    program: Make, tmp_path: Path
+) -> None:
+    """As a daemon does that a package has started."""
+    starts = program("cat; sleep 60 & echo $! > child; echo oh >&2; exit 3")
+    done = children.attend(replace(starts, stdin="größer\n", timeout_s=20))
+    assert (done.stdout, done.stderr, done.returncode) == ("größer\n", "oh\n", 3)
+    [child] = lines(tmp_path / "child")
+    assert is_alive(child)
+    os.kill(int(child), signal.SIGKILL)
+
+
 @pytest.mark.parametrize("number", ["INT", "TERM"])
 def test_whoever_is_told_to_end_lets_it_end_in_order(
     program: Make, tmp_path: Path, number: str, capsys: pytest.CaptureFixture[str]
