@@ -31,8 +31,8 @@ def name(text: str) -> str:
 
 def check_form(command: Command) -> None:
     """Raise Refused(invalid_request) for what no column can hold, however deep it lies in the command."""
-    for name in command.__slots__:
-        value = getattr(command, name)
+    for field in command.__slots__:
+        value = getattr(command, field)
         if (
             type(value) is str
             and len(value) <= NAME_CHARS_MAX
@@ -40,38 +40,38 @@ def check_form(command: Command) -> None:
             and "\0" not in value
         ):
             continue  # nearly every field of every command: no call is spent on it
-        _check(name, value)
+        _check(field, value)
 
 
-def _check(name: str, value: object) -> None:
+def _check(field: str, value: object) -> None:
     if isinstance(value, str):
-        _check_text(name, value)
+        _check_text(field, value)
     elif isinstance(value, bytes):
         if len(value) > _BYTES_MAX:
-            raise Refused(Code.INVALID_REQUEST, f"{name} has more than {_BYTES_MAX} bytes")
+            raise Refused(Code.INVALID_REQUEST, f"{field} has more than {_BYTES_MAX} bytes")
     elif isinstance(value, int):
-        if name not in _AMOUNTS and abs(value) > _INTEGER_MAX:
-            raise Refused(Code.INVALID_REQUEST, f"{name} is no 64-bit number")
+        if field not in _AMOUNTS and abs(value) > _INTEGER_MAX:
+            raise Refused(Code.INVALID_REQUEST, f"{field} is no 64-bit number")
     else:
-        for part, each in _parts(name, value):
+        for part, each in _parts(field, value):
             _check(part, each)
 
 
-def _parts(name: str, value: Any) -> list[tuple[str, object]]:
+def _parts(field: str, value: Any) -> list[tuple[str, object]]:
     """What a list or a record consists of; the parts of a list are called as the list is."""
     if isinstance(value, tuple):
-        return [(name, each) for each in value]
+        return [(field, each) for each in value]
     return [(part, getattr(value, part)) for part in value.__slots__]
 
 
-def _check_text(name: str, text: str) -> None:
-    chars_max = NOTE_CHARS_MAX if name in _NOTES else NAME_CHARS_MAX
+def _check_text(field: str, text: str) -> None:
+    chars_max = NOTE_CHARS_MAX if field in _NOTES else NAME_CHARS_MAX
     if len(text) > chars_max:
-        raise Refused(Code.INVALID_REQUEST, f"{name} has more than {chars_max} characters")
+        raise Refused(Code.INVALID_REQUEST, f"{field} has more than {chars_max} characters")
     if "\0" in text:
-        raise Refused(Code.INVALID_REQUEST, f"{name} contains a NUL character")
+        raise Refused(Code.INVALID_REQUEST, f"{field} contains a NUL character")
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise Refused(Code.INVALID_REQUEST, f"{name} is no valid Unicode") from error
+            raise Refused(Code.INVALID_REQUEST, f"{field} is no valid Unicode") from error
