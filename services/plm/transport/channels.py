@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from plm.transport.tls import TlsSettings, channel_credentials, read_material, read_version
+from plm.transport.tls import TlsSettings, Version, channel_credentials, read_material, read_version
 
 # An old channel takes calls for a while yet, and then is closed when the last of them has ended.
 _DRAIN_S = 20.0
@@ -29,7 +29,7 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 
 @dataclass
 class _Open:
-    version: tuple[str, int]
+    version: Version
     channel: grpc.aio.Channel
 
 

@@ -21,6 +21,9 @@ class TlsSettings(BaseModel):
     directory: Path = Path("/var/run/plm/tls")
 
 
+Version = tuple[str, tuple[int, ...]]
+
+
 @dataclass(frozen=True)
 class Material:
     """One consistent set of PEM texts. `version` differs whenever any of them does."""
@@ -28,10 +31,10 @@ class Material:
     certificate: bytes
     key: bytes
     authorities: bytes
-    version: tuple[str, int]
+    version: Version
 
 
-def read_version(tls: TlsSettings) -> tuple[str, int]:
+def read_version(tls: TlsSettings) -> Version:
     """A cheap mark of what is mounted now, without reading it."""
     return _version_of(_current_folder(tls))
 
@@ -67,9 +70,9 @@ def _current_folder(tls: TlsSettings) -> Path:
     )
 
 
-def _version_of(folder: Path) -> tuple[str, int]:
+def _version_of(folder: Path) -> Version:
     # Kubernetes makes a new folder for each change. Elsewhere files are written over: each one's time counts.
-    return str(folder), sum((folder / name).stat().st_mtime_ns for name in _FILES)
+    return str(folder), tuple((folder / name).stat().st_mtime_ns for name in _FILES)
 
 
 def server_credentials(tls: TlsSettings) -> grpc.ServerCredentials:

@@ -232,6 +232,17 @@ def test_each_of_the_files_counts_where_they_change_without_a_swap(
     assert read_material(plain).version == read_version(plain)
 
 
+def test_two_files_whose_times_move_in_opposite_ways_are_another_set(
+    node_tls: Mounted, tmp_path: Path
+) -> None:
+    plain = TlsSettings(directory=shutil.copytree(node_tls.folder / "..data", tmp_path / "plain"))
+    before = read_version(plain)
+    for file, step_ns in (("tls.crt", 1), ("tls.key", -1)):
+        stat = (plain.directory / file).stat()
+        os.utime(plain.directory / file, ns=(stat.st_atime_ns, stat.st_mtime_ns + step_ns))
+    assert read_version(plain) != before
+
+
 async def test_without_any_certificate_there_is_no_server_and_no_channel(
     node_tls: Mounted,
 ) -> None:
