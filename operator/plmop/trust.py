@@ -86,7 +86,8 @@ class TrustKeeper:
     async def refresh(self) -> bool:
         """Take in plm-ca as it is now and put right all that hangs on it. Returns whether authorities changed.
 
-        Raises ClusterError when something could not be written, after all the rest was; the news then waits.
+        Raises ClusterError when something could not be written, after all the rest was. The news then waits until it
+        is, or for the next resync.
         """
         before = self._told
         try:

@@ -205,7 +205,7 @@ async def test_a_secret_that_others_made_is_left_alone_and_the_rest_goes_on(
 async def test_one_secret_that_cannot_be_written_costs_no_other_its_renewal(
     cluster: PaperCluster, tmp_path: Path
 ) -> None:
-    """Nor the nodes the news: they hear of the CA once all is written."""
+    """The nodes' news waits until all is written, or for the next resync."""
 
     def refuse(what: str) -> None:
         if what == "apply Secret ledger-tls":
