@@ -152,7 +152,8 @@ class Payments:
     async def _end(self, trip: _Trip, attempt: Attempt) -> Payment:
         """The payment once this attempt is decided. Another gateway's has its time: it may be paying just now.
 
-        When that is over, whoever began it is dead or has lost its answer, and it is closed for it.
+        When that is over, whoever began it is dead or has lost its answer, and it is closed for it. Gateways that began
+        it at the same moment, by the same route, share it: each may close it, and those that find it closed go on.
         """
         # By our clock and from now on: by its own the ledger has closed it before.
         lasts_s = (attempt.deadline_ms - attempt.opened_at_ms) / 1000

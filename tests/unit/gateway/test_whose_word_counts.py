@@ -46,7 +46,7 @@ def test_what_a_dead_gateway_left_open_ends_with_its_deadline_and_the_payment_go
 
 
 @pytest.mark.parametrize("slow_s", [0.5, 2.0, 4.0])
-@pytest.mark.parametrize("late_s", [0.05, 0.3, 1.1, 3.5])
+@pytest.mark.parametrize("late_s", [0.0, 0.05, 0.3, 1.1, 3.5])
 def test_a_second_gateway_leaves_the_attempt_of_the_first_alone(
     slow_s: float, late_s: float
 ) -> None:
@@ -73,6 +73,36 @@ def test_a_second_gateway_leaves_the_attempt_of_the_first_alone(
     payment = mesh.ledger.payment("p")
     assert states(payment) == [("abd", AttemptState.POSTED)]
     assert answers == [payment] * 3
+    assert mesh.ledger.account("link/d/b").posted == 1000
+
+
+def test_an_attempt_that_two_share_may_be_closed_by_either_and_the_payment_is_made_once() -> None:
+    """Both hold it for their own: the one whose node is too busy closes what the other is just paying with."""
+
+    class Busy:
+        async def forward(self, _node_id: str, _task: ForwardTask, _timeout_s: float) -> Outcome:
+            await asyncio.sleep(0.2)
+            raise Unavailable(Code.OVERLOADED, "the node's queue is full", retry_after_ms=100)
+
+    async def story() -> tuple[PaperMesh, Payment]:
+        mesh = PaperMesh()
+        mesh.ledger.weather = mesh.weather = losing(lambda *_: False)
+
+        async def pass_by(node_id: str) -> None:
+            if node_id == "a":
+                await asyncio.sleep(0.5)
+
+        mesh.pass_by = pass_by
+        (ours, _), (theirs, _) = await payments_over(mesh), await payments_over(mesh, Busy())
+        order = payment_order("p")
+        answer, _ = await asyncio.gather(ours.pay(order), theirs.pay(order), return_exceptions=True)
+        assert isinstance(answer, Payment), answer
+        return mesh, answer
+
+    mesh, answer = run(story())
+    assert mesh.ledger.payment("p") == answer
+    assert states(answer) == [("abd", AttemptState.CLOSED), ("abd", AttemptState.POSTED)]
+    assert mesh.ledger.account("link/d/b").posted == 1000
 
 
 def test_what_is_still_in_other_hands_when_time_is_over_is_said_to_be() -> None:
