@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from plmkit import registries
+from plmkit.console import KitError
 from plmkit.console import say as say_aloud
-from plmkit.images.workshop import Image, Say, turn, workshop
+from plmkit.images.workshop import Image, Say, Workshop, turn, workshop
 from plmkit.localcluster import LocalCluster
 from plmkit.state import Places
 
@@ -25,22 +26,35 @@ def load(
     with turn(shop, say):
         shop.buildah.scratch.mkdir(parents=True, exist_ok=True)
         for image in missing:
+            _check_kept(shop, image)
             archive = shop.buildah.scratch / f"{image.name}.tar"
             with archive.open("wb") as file:
-                shop.layout.delta(f"plm.local/{image.name}", image.reference, layers, file)
+                shop.layout.delta(image.digest, image.reference, layers, file)
             cluster.import_images([archive])
             archive.unlink()
             layers |= set(shop.layout.layers(image.digest))
     return [image.name for image in missing]
 
 
-def push(places: Places, registry: str, images: Mapping[str, Image]) -> dict[str, str]:
+def push(
+    places: Places, registry: str, images: Mapping[str, Image], *, say: Say = say_aloud
+) -> dict[str, str]:
     """Copy the images to a registry. Returns their references there, by digest."""
     registries.check(registry)
     shop = workshop(places)
     references = {}
-    for image in images.values():
-        target = f"{registry.rstrip('/')}/{image.name}"
-        shop.buildah.push(shop.layout.folder, f"plm.local/{image.name}", f"{target}:{image.key}")
-        references[image.name] = f"{target}@{image.digest}"
+    with turn(shop, say):
+        for image in images.values():
+            _check_kept(shop, image)
+            name, target = f"plm.local/{image.name}", f"{registry.rstrip('/')}/{image.name}"
+            shop.buildah.push(shop.layout.folder, name, f"{target}:{image.key}")
+            references[image.name] = f"{target}@{image.digest}"
     return references
+
+
+def _check_kept(shop: Workshop, image: Image) -> None:
+    """The turn was somebody else's since it was built: pods would get another image under its digest."""
+    if not shop.has(image):
+        raise KitError(
+            f"another plm has built a newer image {image.name} meanwhile", "the same command again"
+        )

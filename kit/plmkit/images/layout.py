@@ -42,12 +42,12 @@ class Layout:
         manifest = json.loads(self._blob(digest).read_text())
         return [layer["digest"] for layer in manifest["layers"]]
 
-    def delta(self, reference: str, name: str, present: AbstractSet[str], into: IO[bytes]) -> None:
+    def delta(self, digest: str, name: str, present: AbstractSet[str], into: IO[bytes]) -> None:
         """Write an importable archive of an image under `name`, without the layers that are present."""
-        descriptor = self.descriptor(reference)
+        # By digest: the newest of its name may be another by now.
+        descriptor = next((each for each in self._index() if each["digest"] == digest), None)
         if descriptor is None:
-            raise KeyError(reference)
-        digest = descriptor["digest"]
+            raise KeyError(digest)
         manifest = json.loads(self._blob(digest).read_text())
         wanted = [digest, manifest["config"]["digest"]]
         wanted += [each for each in self.layers(digest) if each not in present]

@@ -56,9 +56,10 @@ class Workshop:
             images = {name: Image(**raw) for name, raw in found.items()}
         except (FileNotFoundError, ValueError, TypeError, AttributeError):
             return {}
-        return {name: image for name, image in images.items() if self._is_there(image)}
+        return {name: image for name, image in images.items() if self.has(image)}
 
-    def _is_there(self, image: Image) -> bool:
+    def has(self, image: Image) -> bool:
+        """Whether it is still the one of its name, where it was published."""
         if not image.digest:
             return True
         kept = self.layout.descriptor(f"plm.local/{image.name}")

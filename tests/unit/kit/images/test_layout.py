@@ -49,9 +49,9 @@ def contents(archive: bytes) -> dict[str, bytes]:
         }
 
 
-def delta(layout: Layout, reference: str, *present: str) -> dict[str, bytes]:
+def delta(layout: Layout, digest: str, *present: str) -> dict[str, bytes]:
     into = io.BytesIO()
-    layout.delta(reference, NAME, set(present), into)
+    layout.delta(digest, NAME, set(present), into)
     return contents(into.getvalue())
 
 
@@ -61,8 +61,8 @@ def blobs(layout: Layout) -> set[str]:
 
 def test_an_empty_layout_has_no_images(layout: Layout) -> None:
     assert layout.descriptor("services") is None
-    with pytest.raises(KeyError, match="services"):
-        layout.delta("services", NAME, set(), io.BytesIO())
+    with pytest.raises(KeyError, match="sha256:01"):
+        layout.delta("sha256:01", NAME, set(), io.BytesIO())
 
 
 def test_layers_are_told_from_below(layout: Layout) -> None:
@@ -76,7 +76,8 @@ def test_layers_are_told_from_below(layout: Layout) -> None:
 def test_an_archive_holds_all_of_an_image_under_the_name_it_is_to_have(layout: Layout) -> None:
     digest = put_image(layout, "services", b"base", b"code")
     put_image(layout, "operator", b"base", b"other code")
-    found = delta(layout, "services")
+    put_image(layout, "services", b"base", b"newer code")
+    found = delta(layout, digest)
     [pointer] = json.loads(found["index.json"])["manifests"]
     assert pointer["digest"] == digest
     assert pointer["annotations"] == {"io.containerd.image.name": NAME}
@@ -96,7 +97,7 @@ def test_layers_that_are_there_are_left_out_and_manifest_and_configuration_never
 ) -> None:
     digest = put_image(layout, "services", b"base", b"code")
     base, code = layout.layers(digest)
-    found = delta(layout, "services", base, digest)
+    found = delta(layout, digest, base, digest)
     names = {f"sha256:{name.rpartition('/')[2]}" for name in found if name.startswith("blobs/")}
     config = json.loads(found[f"blobs/sha256/{digest.removeprefix('sha256:')}"])["config"]["digest"]
     assert names == {digest, config, code}
@@ -116,7 +117,7 @@ def test_the_newest_of_a_name_counts_and_older_ones_are_forgotten(layout: Layout
     assert blobs(layout).isdisjoint({old, gone})
     # Two images of three blobs besides the layer that they share, and that layer.
     assert len(blobs(layout)) == 2 * 3 + 1
-    assert delta(layout, "services")
+    assert delta(layout, new)
     assert layout.descriptor("removed") is None
 
 
