@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from plm.domain import ids
 from plm.gateway.settings import GatewaySettings
 from plm.transport.identity import spiffe_name
-from plm.transport.tls import TlsSettings, read_version
+from plm.transport.tls import TlsSettings, Version, read_version
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ def _replace(served: ssl.SSLContext, fresh: ssl.SSLContext) -> None:
     served.sni_callback = hand_over
 
 
-async def _reload(context: ssl.SSLContext, tls: TlsSettings, served: tuple[str, int]) -> None:
+async def _reload(context: ssl.SSLContext, tls: TlsSettings, served: Version) -> None:
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
         # In the middle of a swap, or spoilt by hand: the next look may see it whole.

@@ -14,7 +14,7 @@ import pytest_asyncio
 from plm.domain import ids
 from plm.gateway import serving
 from plm.gateway.settings import GatewaySettings
-from plm.transport.tls import TlsSettings
+from plm.transport.tls import TlsSettings, Version
 from plm.transport.tls import read_version as reading_version
 from starlette.types import Receive, Scope, Send
 from support.echo_node import GATEWAY_NAMES, Mounted, served_serial
@@ -139,7 +139,7 @@ async def test_a_renewed_certificate_is_shown_without_a_restart(
 ) -> None:
     looks_in_vain = 0
 
-    def read_version(tls: TlsSettings) -> tuple[str, int]:
+    def read_version(tls: TlsSettings) -> Version:
         nonlocal looks_in_vain
         try:
             return reading_version(tls)
