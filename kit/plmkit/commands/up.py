@@ -163,16 +163,18 @@ def _provide_images(
 def deploy(workspace: Workspace) -> None:
     """Bring the cluster to what the stack says, whatever became of the Pulumi before."""
     from plmkit.stack import remains
+    from plmkit.turns import take_turn
 
-    remains.free_stack(workspace)
-    if remains.has_unfinished_work(workspace):
-        # Killed while it made something: what is there is looked at, and what may be there is made again, as it is
-        # the same by its name.
-        say("pulumi was cut off at its work: it looks first at what is there")
-        _pulumi(workspace, "refresh", "--clear-pending-creates", draws=False)
-    # Else what Pulumi remembers of the pods would pass for what runs in them.
-    _pulumi(workspace, "up", *["--refresh"] * workspace.rolled.exists(), draws=is_interactive())
-    workspace.rolled.unlink(missing_ok=True)
+    with take_turn(workspace.turn, lambda: say("waiting: another plm is deploying the stack")):
+        remains.free_stack(workspace)
+        if remains.has_unfinished_work(workspace):
+            # Killed while it made something: what is there is looked at, and what may be there is made again, as it
+            # is the same by its name.
+            say("pulumi was cut off at its work: it looks first at what is there")
+            _pulumi(workspace, "refresh", "--clear-pending-creates", draws=False)
+        # Else what Pulumi remembers of the pods would pass for what runs in them.
+        _pulumi(workspace, "up", *["--refresh"] * workspace.rolled.exists(), draws=is_interactive())
+        workspace.rolled.unlink(missing_ok=True)
 
 
 def _pulumi(workspace: Workspace, *words: str, draws: bool) -> None:

@@ -62,6 +62,11 @@ class Workspace:
         return self.places.state / f"Pulumi.{self.stack}.rolled"
 
     @property
+    def turn(self) -> Path:
+        """Held by whoever deploys the stack: Pulumi locks it too late, and ends where it is locked."""
+        return self.places.state / f"Pulumi.{self.stack}.turn"
+
+    @property
     def is_made(self) -> bool:
         """Whether `plm stack init` has run to its end, and the credentials there are this stack's."""
         try:
