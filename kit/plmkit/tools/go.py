@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,18 +160,12 @@ def _run(command: list[str], folder: Path, progress: Callable[[int, float], None
     with groups.running(command, cwd=folder, env=environment(), stderr=subprocess.PIPE) as process:
         reader = threading.Thread(target=_collect, args=(process, lines), daemon=True)
         reader.start()
-        try:
-            while (code := _wait(process)) is None:
-                peak = max(peak, _session_mib(process.pid))
-                seconds = time.monotonic() - started
-                groups.check_time(command, seconds, timeout_s=_BUILT_WITHIN_S, cure=_AGAIN)
-                progress(_compiled(lines), seconds)
-        except BaseException:
-            # Now, since the reader ends with it.
-            groups.end(process)
-            raise
-        finally:
-            reader.join()
+        while (code := _wait(process)) is None:
+            peak = max(peak, _session_mib(process.pid))
+            seconds = time.monotonic() - started
+            groups.check_time(command, seconds, timeout_s=_BUILT_WITHIN_S, cure=_AGAIN)
+            progress(_compiled(lines), seconds)
+        reader.join()
     if code != 0:
         raise KitError(
             f"{' '.join(command[:2])} in {folder.name} failed: " + "\n".join(lines[-_LOG_LINES:]),
@@ -194,7 +189,9 @@ def _wait(process: subprocess.Popen[str]) -> int | None:
 
 def _collect(process: subprocess.Popen[str], lines: list[str]) -> None:
     assert process.stderr is not None  # noqa: S101 - asked for by PIPE
-    lines.extend(line.rstrip() for line in process.stderr)
+    # Closed when the build is given up: nobody asks what it said.
+    with suppress(ValueError):
+        lines.extend(line.rstrip() for line in process.stderr)
 
 
 def _session_mib(session: int) -> int:
@@ -202,7 +199,7 @@ def _session_mib(session: int) -> int:
     total = 0
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            fields = (folder / "stat").read_text().rsplit(") ", 1)[1].split()
+            fields = (folder / "stat").read_text(errors="replace").rsplit(") ", 1)[1].split()
         except OSError:
             continue  # it has ended meanwhile
         if int(fields[3]) == session:

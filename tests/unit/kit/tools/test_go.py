@@ -1,10 +1,12 @@
 """The compiler: found, new enough, or said with its cure."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from plmkit.console import ExitCode, KitError
-from plmkit.tools.go import find_version, parse_version
+from plmkit.tools.go import _session_mib, find_version, parse_version
 from support.programs import put
 
 
@@ -30,3 +32,12 @@ def test_a_missing_compiler_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(KitError, match="Go is missing"):
         find_version()
+
+
+def test_a_build_s_memory_is_told_beside_programs_of_any_name(tmp_path: Path) -> None:
+    """The kernel cuts names in the middle of a letter."""
+    program = os.fsencode(put(tmp_path, "plain", "read -r _"))
+    named = os.path.join(os.path.dirname(program), b"fifteen-bytes-\xc3\xbc")  # noqa: PTH118, PTH120 - no text
+    os.rename(program, named)  # noqa: PTH104 - likewise
+    with subprocess.Popen([named], stdin=subprocess.PIPE, start_new_session=True) as process:
+        assert _session_mib(process.pid) >= 0
