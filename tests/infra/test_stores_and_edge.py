@@ -107,6 +107,12 @@ def test_the_edge_listens_at_the_ports_that_its_container_opens(everything: list
     }
 
 
+def test_no_part_of_a_request_may_drip_for_ever(everything: list[Manifest]) -> None:
+    """Whoever sends a byte a minute holds a place at a gateway that others wait for."""
+    [timeouts] = re.findall(r"timeouts \{([^}]*)\}", configuration(everything, "edge"))
+    assert {"read_header", "read_body", "idle"} <= set(timeouts.split())
+
+
 def test_the_edge_balances_over_the_gateway_s_pods(everything: list[Manifest]) -> None:
     """The name resolves to pods because the Service is headless; least_conn over one address balances nothing."""
     text = configuration(everything, "edge")
