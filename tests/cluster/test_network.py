@@ -2,8 +2,9 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from plmkit.health import read_health
@@ -12,8 +13,10 @@ from support.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
-# Where a connection may be tried from: what has a Python to try it with.
+# Where a connection may be tried from: what has a Python to try it with, and stand-ins for what has none or has ended.
+STAND_INS = ("edge", "nats", "migrate")
 SOURCES = {
+    **{name: (f"pod/stand-in-{name}", "python") for name in STAND_INS},
     "gateway": ("deploy/gateway", "python"),
     "ledger": ("deploy/ledger", "python"),
     "node": ("deploy/node-a", "python"),
@@ -36,6 +39,8 @@ PROBES = "probes of the ledger"
 PROBES_PORT = 8080
 WELL_WITHIN_S = 120
 OPEN = {
+    ("edge", "gateway"),
+    ("migrate", "postgres"),
     ("gateway", "ledger"),
     ("gateway", "node"),
     ("gateway", "nats"),
@@ -94,11 +99,56 @@ def connections(
     return found
 
 
+def stand_in(name: str, image: str) -> dict[str, Any]:
+    """A pod that policies take for one of these. It is never ready, so no Service sends anybody to it."""
+    labels = {"app.kubernetes.io/name": name}
+    container = {
+        "name": "it",
+        "image": image,
+        "command": ["python", "-c", "import time; time.sleep(600)"],
+        "readinessProbe": {"exec": {"command": ["false"]}},
+        "resources": {"limits": {"memory": "64Mi"}},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"stand-in-{name}", "labels": labels},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container],
+        },
+    }
+
+
 @pytest.fixture(scope="module")
-def answers(platform: Platform) -> Mapping[str, Mapping[str, str]]:
-    """By source, then target. Asked once: what is closed says so by saying nothing for a while."""
+def stand_ins(platform: Platform) -> Iterator[None]:
+    kubectl = platform.kubectl
     # A Service without a pod that is ready refuses for itself, and would seem to have been reached.
     wait_until(lambda: is_well(platform), WELL_WITHIN_S, "all that runs is ready")
+    [ledger] = kubectl.get("deployment", "ledger")
+    image = ledger["spec"]["template"]["spec"]["containers"][0]["image"]
+    pods = {"apiVersion": "v1", "kind": "List", "items": [stand_in(it, image) for it in STAND_INS]}
+    names = [f"pod/stand-in-{name}" for name in STAND_INS]
+    apply = kubectl.command("apply", "--filename=-")
+    subprocess.run(apply, input=json.dumps(pods), text=True, check=True, timeout=60)
+    running = ("wait", "--for=jsonpath={.status.phase}=Running", "--timeout=60s", *names)
+    try:
+        subprocess.run(kubectl.command(*running), check=True, timeout=90)
+        yield
+    finally:
+        subprocess.run(kubectl.command("delete", *names), check=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def answers(platform: Platform, stand_ins: None) -> Mapping[str, Mapping[str, str]]:
+    """By source, then target. Asked once: what is closed says so by saying nothing for a while."""
     asked = targets(platform)
     with ThreadPoolExecutor() as pool:
         heard = pool.map(lambda source: connections(platform, source, asked), SOURCES)
