@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 
 from plmkit.health import Object
 from plmkit.kubectl import Kubectl
+from plmkit.rolling import NODE_IMAGE
 
-_NODE_IMAGE = "PLM_NODE_IMAGE"
 _DEBUG = "PLM_DEBUG_ENABLED"
 _LOOK_EVERY_S = 0.5
 
 
 def behind(deployments: Sequence[Object]) -> list[str]:
     """Mesh nodes whose pod is not yet the one that the operator wants, by name; none where no operator is."""
-    told = next((found for each in deployments if _NODE_IMAGE in (found := _environment(each))), {})
+    told = next((found for each in deployments if NODE_IMAGE in (found := _environment(each))), {})
     return [
         _node(each)
         for each in deployments
@@ -50,7 +50,7 @@ def _environment(deployment: Object) -> Mapping[str, str]:
 
 
 def _is_as_told(deployment: Object, told: Mapping[str, str]) -> bool:
-    is_image = _container(deployment)["image"] == told[_NODE_IMAGE]
+    is_image = _container(deployment)["image"] == told[NODE_IMAGE]
     return is_image and _environment(deployment).get(_DEBUG) == told.get(_DEBUG)
 
 

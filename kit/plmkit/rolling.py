@@ -11,7 +11,7 @@ from plmkit.console import KitError
 from plmkit.health import Object, app_of
 from plmkit.kubectl import Kubectl
 
-_NODE_IMAGE = "PLM_NODE_IMAGE"
+NODE_IMAGE = "PLM_NODE_IMAGE"
 _MIGRATE = "migrate"
 _TIMEOUT_S = 120
 _ANSWER_WITHIN_S = 30
@@ -31,8 +31,8 @@ def patch_of(deployment: Object, references: Mapping[str, str]) -> dict[str, Any
         if wanted is not None and wanted != container["image"]:
             change["image"] = wanted
         for variable in container.get("env", ()):
-            if variable["name"] == _NODE_IMAGE and variable.get("value") != references["services"]:
-                change["env"] = [{"name": _NODE_IMAGE, "value": references["services"]}]
+            if variable["name"] == NODE_IMAGE and variable.get("value") != references["services"]:
+                change["env"] = [{"name": NODE_IMAGE, "value": references["services"]}]
         if change:
             containers.append({"name": container["name"], **change})
     return {"spec": {"template": {"spec": {"containers": containers}}}} if containers else None
@@ -94,7 +94,7 @@ def roll(kubectl: Kubectl, patches: Mapping[str, Mapping[str, Any]]) -> None:
 
 def in_order(patches: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Rounds of names. The operator starts every mesh node anew: services must not share the cores with them all."""
-    last = [name for name, patch in patches.items() if _NODE_IMAGE in json.dumps(patch)]
+    last = [name for name, patch in patches.items() if NODE_IMAGE in json.dumps(patch)]
     first = [name for name in patches if name not in last]
     return [names for names in (first, last) if names]
 

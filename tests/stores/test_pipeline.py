@@ -1,7 +1,7 @@
 """Two batches under way: one is committed, the next is decided on it and waits. Whatever happens to the first one."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -60,6 +60,13 @@ async def written(database: Database) -> list[str]:
         "SELECT transfer_id FROM entries WHERE kind = 'transfer' ORDER BY seq"
     )
     return [row["transfer_id"] for row in rows]
+
+
+async def check_nothing_was_done(database: Database, tasks: Sequence[asyncio.Task[object]]) -> None:
+    """Everybody hears that, and it is true."""
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(each, Unavailable) and not each.effect_unknown for each in outcomes)
+    assert await written(database) == []
 
 
 async def test_a_batch_is_decided_on_the_one_before_it_and_told_after_it(
@@ -123,9 +130,7 @@ async def test_a_batch_behind_one_that_the_database_refused_is_never_sent(
         async with held_up(database) as other:
             tasks = await asked(writer, database, ALL, ELSEWHERE)
             await other.execute("DELETE FROM accounts WHERE account_id = 'link/b/a'")
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert all(isinstance(each, Unavailable) and not each.effect_unknown for each in outcomes)
-    assert await written(database) == []
+        await check_nothing_was_done(database, tasks)
 
 
 async def test_a_term_that_is_over_takes_no_more_while_its_last_batch_lands(
@@ -162,9 +167,7 @@ async def test_a_writer_that_is_fenced_off_writes_neither_of_two_batches(
         async with held_up(database) as other:
             tasks = await asked(writer, database, ALL, BACK)
             await other.execute("UPDATE writer SET epoch = epoch + 1")
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert all(isinstance(each, Unavailable) and not each.effect_unknown for each in outcomes)
-    assert await written(database) == []
+        await check_nothing_was_done(database, tasks)
 
 
 async def test_a_writer_that_is_stopped_tells_what_became_of_what_it_had_sent(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plmkit.images import recipes
+from plmkit.state import Places
 from support.programs import put
 
 # Every call is appended to `asked`. A call that holds the text in `refused` fails.
@@ -132,3 +134,19 @@ def put_builder(folder: Path) -> PaperBuilder:
 def read_json(path: Path) -> Any:
     """A file's value."""
     return json.loads(path.read_text())
+
+
+def furnish(folder: Path) -> Places:
+    """A checkout with one file per source, and built tools."""
+    made = Places(folder / "checkout", folder / "cache", folder / "state")
+    tools = made.cache / "tools" / "bin"
+    tools.mkdir(parents=True)
+    for recipe in recipes.RECIPES:
+        for name in (recipe.containerfile, *recipe.sources):
+            is_file = Path(name).suffix or name.endswith("Containerfile")
+            path = made.checkout / (name if is_file else f"{name}/code.py")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{name}\n")
+        for tool in recipe.tools:
+            (tools / tool).write_text(tool)
+    return made

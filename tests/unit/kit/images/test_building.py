@@ -15,7 +15,7 @@ from plmkit.images.layout import Layout
 from plmkit.images.workshop import workshop
 from plmkit.localcluster import LocalCluster
 from plmkit.state import Places
-from support.paper_builder import PaperBuilder, put_builder, read_json
+from support.paper_builder import PaperBuilder, furnish, put_builder, read_json
 
 PUBLISHED = ["nats", "caddy", "postgres", "services", "operator"]
 FOUNDATIONS = ["python", "services-environment", "operator-environment"]
@@ -24,22 +24,6 @@ FOUNDATIONS = ["python", "services-environment", "operator-environment"]
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
     return furnish(tmp_path)
-
-
-def furnish(folder: Path) -> Places:
-    """A checkout with one file per source, and built tools."""
-    made = Places(folder / "checkout", folder / "cache", folder / "state")
-    tools = made.cache / "tools" / "bin"
-    tools.mkdir(parents=True)
-    for recipe in recipes.RECIPES:
-        for name in (recipe.containerfile, *recipe.sources):
-            is_file = Path(name).suffix or name.endswith("Containerfile")
-            path = made.checkout / (name if is_file else f"{name}/code.py")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"{name}\n")
-        for tool in recipe.tools:
-            (tools / tool).write_text(tool)
-    return made
 
 
 @pytest.fixture(scope="module")

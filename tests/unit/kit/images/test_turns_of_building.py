@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from plmkit import images
 from plmkit.console import KitError
-from plmkit.images import recipes
 from plmkit.images.workshop import workshop
 from plmkit.state import Places
-from support.paper_builder import PaperBuilder, read_json
+from support.paper_builder import PaperBuilder, furnish, read_json
 from support.programs import put
 from support.waiting import wait_until
 
@@ -22,19 +21,7 @@ PRUNED = ["buildah", "rmi", "--prune"]
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    """A checkout with an empty file per source, and built tools."""
-    made = Places(tmp_path / "checkout", tmp_path / "cache", tmp_path / "state")
-    tools = made.cache / "tools" / "bin"
-    tools.mkdir(parents=True)
-    for recipe in recipes.RECIPES:
-        for name in (recipe.containerfile, *recipe.sources):
-            is_file = Path(name).suffix or name.endswith("Containerfile")
-            path = made.checkout / (name if is_file else f"{name}/code.py")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-        for tool in recipe.tools:
-            (tools / tool).touch()
-    return made
+    return furnish(tmp_path)
 
 
 def scratch(places: Places) -> Path:
