@@ -1,27 +1,30 @@
 """A gateway over real HTTPS that settles whatever is well-formed, once per key: for `plm` as a process of its own."""
 
 import json
+import socket
 import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import trustme
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 API_KEY = "a-key-of-the-test"
 
 
-class FakeGateway(ThreadingHTTPServer):
+class FakeGateway:
     """Counts what was paid; `before_answer` may hold a request back."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: Counter[str] = Counter()
         self.paid: dict[str, dict[str, Any]] = {}
         self.state = "settled"  # of every payment
@@ -38,6 +41,15 @@ class FakeGateway(ThreadingHTTPServer):
             "elapsedMs": 2,
         }
         self._lock = threading.Lock()
+
+    async def post(self, request: Request) -> JSONResponse:
+        """One request, which may be held back without keeping others waiting."""
+        body = json.loads(await request.body() or b"{}")
+        if request.headers.get("authorization") != f"Bearer {API_KEY}":
+            return JSONResponse({"code": "unauthenticated", "detail": "no such key"}, 401)
+        key = request.headers.get("idempotency-key", "")
+        status, content = await run_in_threadpool(self.answer, request.url.path, key, body)
+        return JSONResponse(content, status)
 
     def answer(self, path: str, key: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """What a gateway says."""
@@ -67,51 +79,32 @@ def _receipt(key: str, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: FakeGateway
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers.get("content-length", "0"))) or b"{}")
-        if self.headers["authorization"] != f"Bearer {API_KEY}":
-            self._send(401, {"code": "unauthenticated", "detail": "no such key"})
-            return
-        key = self.headers.get("idempotency-key", "")
-        self._send(*self.server.answer(self.path, key, body))
-
-    def _send(self, status: int, body: dict[str, Any]) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server uses
-        """Say nothing."""
-
-
 @contextmanager
 def running_gateway(state: Path) -> Iterator[FakeGateway]:
-    """A fake gateway, with the credentials for it in this state folder."""
-    authority = trustme.CA()
-    gateway = FakeGateway()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    gateway.socket = context.wrap_socket(gateway.socket, server_side=True)
-    ca_file = state / "ca.crt"
-    authority.cert_pem.write_to_path(ca_file)
+    """A fake gateway, with the credentials for it in this state folder.
+
+    On asyncio's TLS: a socket of `ssl` itself stays open, and its warning fails some later test,
+    when the client was killed between its connection and its handshake.
+    """
+    authority, gateway = trustme.CA(), FakeGateway()
+    app = Starlette(routes=[Route("/{path:path}", gateway.post, methods=["POST"])])
+    config = uvicorn.Config(app, log_config=None, lifespan="off")
+    config.load()
+    config.ssl = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(config.ssl)
+    server, door = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
+    authority.cert_pem.write_to_path(state / "ca.crt")
     credentials = {
-        "apiUrl": f"https://127.0.0.1:{gateway.server_port}",
+        "apiUrl": f"https://127.0.0.1:{door.getsockname()[1]}",
         "apiKey": API_KEY,
-        "caFile": str(ca_file),
+        "caFile": str(state / "ca.crt"),
     }
     (state / "credentials.json").write_text(json.dumps(credentials))
-    thread = threading.Thread(target=gateway.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
     thread.start()
     try:
         yield gateway
     finally:
-        gateway.shutdown()
-        gateway.server_close()
+        server.should_exit = server.force_exit = True
         thread.join()
+        door.close()

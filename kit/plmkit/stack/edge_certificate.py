@@ -1,6 +1,6 @@
 """Whether the edge shows a certificate that this CA signed."""
 
-import socket
+import asyncio
 import ssl
 from urllib.parse import urlsplit
 
@@ -18,11 +18,7 @@ def check_signed_by(authority: str, api_url: str, context: str | None) -> None:
     trust = ssl.create_default_context(cadata=authority)
     up = with_context("plm up", context)
     try:
-        with (
-            socket.create_connection((host, address.port or _HTTPS), _PATIENCE_S) as connection,
-            trust.wrap_socket(connection, server_hostname=host),
-        ):
-            return
+        asyncio.run(_shake_hands(host, address.port or _HTTPS, trust))
     except ssl.SSLCertVerificationError as error:
         raise KitError(
             f"{api_url} still shows a certificate of another CA",
@@ -33,3 +29,9 @@ def check_signed_by(authority: str, api_url: str, context: str | None) -> None:
         raise KitError(
             f"{api_url} does not show its certificate: {error}", up, ExitCode.UNFIT_ENVIRONMENT
         ) from error
+
+
+async def _shake_hands(host: str, port: int, trust: ssl.SSLContext) -> None:
+    async with asyncio.timeout(_PATIENCE_S):
+        _, writer = await asyncio.open_connection(host, port, ssl=trust)
+    writer.transport.abort()

@@ -1,7 +1,9 @@
 """Another CA for a stack that is there: at no moment does `plm` distrust what a server may still show."""
 
 import shutil
+import socket
 import ssl
+import struct
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -49,6 +51,11 @@ class Edge:
         leaf = write_leaf(self._folder, signer, ["localhost"], trusted=b"")
         self._context.load_cert_chain(leaf / "tls.crt", leaf / "tls.key")
 
+    def stop(self) -> None:
+        """Leave nobody at its address."""
+        self.server.shutdown()
+        self.server.server_close()
+
 
 @pytest.fixture
 def edge(tmp_path: Path, workspace: Workspace) -> Iterator[Edge]:
@@ -57,8 +64,7 @@ def edge(tmp_path: Path, workspace: Workspace) -> Iterator[Edge]:
     thread = threading.Thread(target=made.server.serve_forever, daemon=True)
     thread.start()
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.stop()
     thread.join()
 
 
@@ -151,10 +157,30 @@ def test_an_edge_that_is_not_there_proves_nothing(
 ) -> None:
     making.renew_authority(workspace)
     before = trusted(workspace)
-    edge.server.socket.close()
+    edge.stop()
     with pytest.raises(KitError, match="does not show its certificate") as caught:
         making.forget_authorities(workspace)
     assert caught.value.exit_code is ExitCode.UNFIT_ENVIRONMENT
+    assert trusted(workspace) == before
+
+
+def test_an_edge_that_hangs_up_proves_nothing(pulumi: PaperPulumi, workspace: Workspace) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        making._configure(workspace, "apiUrl", f"https://localhost:{door.getsockname()[1]}")
+        making.renew_authority(workspace)
+        before = trusted(workspace)
+
+        def hang_up() -> None:
+            connection, _ = door.accept()
+            at_once = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(KitError, match="does not show its certificate"):
+            making.forget_authorities(workspace)
+        thread.join()
     assert trusted(workspace) == before
 
 
