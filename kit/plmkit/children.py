@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 from plmkit.console import ExitCode, KitError, say
 
@@ -24,6 +24,8 @@ _PATIENCE_S = (60.0, 15.0)
 _OURS = 0
 _TERMINAL = 2
 _SHOW_CURSOR = "\x1b[?25h"
+# More than the kernel keeps in one.
+_PIPE_BYTES_MAX = 2**20
 
 
 class Missing(KitError):
@@ -149,9 +151,13 @@ class _Attended:
         except subprocess.TimeoutExpired as late:
             if not had_ended:
                 return None
-            # A daemon that it has started may keep its pipes for ever: what was in them is all that it said.
+            # A daemon that it has started may keep its pipes for ever: what is in them now is all that it said.
+            said = (
+                _whole(late.stdout, self.process.stdout),
+                _whole(late.stderr, self.process.stderr),
+            )
             self._close()
-            return _text(late.stdout), _text(late.stderr)
+            return said
         return out or "", err or ""
 
     def _tell(self, number: int) -> None:
@@ -177,8 +183,14 @@ class _Attended:
                     pipe.close()
 
 
-def _text(said: bytes | str | None) -> str:
-    return said.decode(errors="replace") if isinstance(said, bytes) else said or ""
+def _whole(read: bytes | None, pipe: IO[str] | None) -> str:
+    """What was read of a pipe, and what still lies in it: on a busy machine the last look may have come too late."""
+    rest = b""
+    if pipe is not None and not pipe.closed:
+        os.set_blocking(pipe.fileno(), False)
+        with suppress(BlockingIOError):
+            rest = os.read(pipe.fileno(), _PIPE_BYTES_MAX)
+    return ((read or b"") + rest).decode(errors="replace")
 
 
 @contextmanager

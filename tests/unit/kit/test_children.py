@@ -103,6 +103,18 @@ def test_what_has_ended_is_not_waited_for_where_a_child_of_its_keeps_its_pipes(
     os.kill(int(child), signal.SIGKILL)
 
 
+def test_nothing_is_lost_of_what_has_ended_on_a_machine_that_is_too_busy_to_look_in_time(
+    program: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that takes longer than it may has read nothing, or half of it."""
+    monkeypatch.setattr(children, "_LOOK_EVERY_S", 0.0)
+    starts = program("printf %040000d 7; sleep 60 & echo $! > child; echo oh >&2")
+    done = children.attend(replace(starts, timeout_s=20))
+    assert (done.stdout, done.stderr) == ("7".zfill(40000), "oh\n")
+    [child] = lines(tmp_path / "child")
+    os.kill(int(child), signal.SIGKILL)
+
+
 @pytest.mark.parametrize("number", ["INT", "TERM"])
 def test_whoever_is_told_to_end_lets_it_end_in_order(
     program: Make, tmp_path: Path, number: str, capsys: pytest.CaptureFixture[str]
