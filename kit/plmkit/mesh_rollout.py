@@ -3,16 +3,19 @@
 import time
 from collections.abc import Mapping, Sequence
 
+from plmkit.console import KitError
 from plmkit.health import Object
 from plmkit.kubectl import Kubectl
 from plmkit.rolling import NODE_IMAGE
 
+_KIND = "MeshNode"
 _DEBUG = "PLM_DEBUG_ENABLED"
 _LOOK_EVERY_S = 0.5
 
 
-def behind(deployments: Sequence[Object]) -> list[str]:
+def behind(objects: Sequence[Object]) -> list[str]:
     """Mesh nodes whose pod is not yet the one that the operator wants, by name; none where no operator is."""
+    deployments = [each for each in objects if each.get("kind") != _KIND]
     told = next((found for each in deployments if NODE_IMAGE in (found := _environment(each))), {})
     return [
         _node(each)
@@ -22,21 +25,36 @@ def behind(deployments: Sequence[Object]) -> list[str]:
 
 
 def wait(kubectl: Kubectl, within_s: float) -> list[str]:
-    """Until all mesh nodes run what they should. Returns those that do not by then: paused ones, for example."""
+    """Until all mesh nodes run what they should. Returns those that do not by then, and those that are paused."""
     give_up_at = time.monotonic() + within_s
-    while (left := behind(kubectl.get("deployments"))) and time.monotonic() < give_up_at:
+    while True:
+        try:
+            objects = kubectl.get("deployments,meshnodes.plm.dev")
+        except KitError:
+            # Nodes that all start at once keep the API server busy: the next look tells.
+            if time.monotonic() >= give_up_at:
+                raise
+        else:
+            left = behind(objects)
+            # A paused one stays as it is until somebody lets it go on.
+            if not set(left) - _paused(objects) or time.monotonic() >= give_up_at:
+                return left
         time.sleep(_LOOK_EVERY_S)
-    return left
+
+
+def _paused(objects: Sequence[Object]) -> set[str]:
+    nodes = (each for each in objects if each.get("kind") == _KIND)
+    return {str(each["metadata"]["name"]) for each in nodes if each["spec"].get("paused")}
 
 
 def _is_node(deployment: Object) -> bool:
     owners = deployment["metadata"].get("ownerReferences", ())
-    return any(owner["kind"] == "MeshNode" for owner in owners)
+    return any(owner["kind"] == _KIND for owner in owners)
 
 
 def _node(deployment: Object) -> str:
     owners = deployment["metadata"]["ownerReferences"]
-    return next(str(owner["name"]) for owner in owners if owner["kind"] == "MeshNode")
+    return next(str(owner["name"]) for owner in owners if owner["kind"] == _KIND)
 
 
 def _container(deployment: Object) -> Object:

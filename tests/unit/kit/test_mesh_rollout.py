@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plmkit.kubectl import Kubectl
+from plmkit.kubectl import ClusterUnreachable, Kubectl
 from plmkit.mesh_rollout import behind, wait
 from support.programs import put
 
@@ -62,3 +62,46 @@ def test_it_looks_until_the_last_has_rolled(tmp_path: Path) -> None:
     assert wait(kubectl, 0) == ["a"], "no time is left"
     (tmp_path / "first").write_text(json.dumps({"items": [operator(), node("a", OLD)]}))
     assert wait(kubectl, 30) == []
+
+
+def mesh_node(name: str, *, paused: bool) -> dict[str, Any]:
+    return {"kind": "MeshNode", "metadata": {"name": name}, "spec": {"paused": paused}}
+
+
+def asking(folder: Path, *answers: str) -> Kubectl:
+    """Each answer is a line of shell, given once; the last one for ever."""
+    for number, answer in enumerate(answers):
+        put(folder, f"answer-{number}", answer)
+    last = len(answers) - 1
+    put(
+        folder,
+        "kubectl",
+        f"cd {folder}; number=$(cat asked 2> /dev/null || echo 0); [ $number -ge {last} ] || "
+        "echo $((number + 1)) > asked; exec ./answer-$number",
+    )
+    return Kubectl(str(folder / "kubectl"), (), is_embedded=True)
+
+
+def told(*items: dict[str, Any]) -> str:
+    return f"echo '{json.dumps({'items': items})}'"
+
+
+REFUSED = "echo 'The connection to the server was refused' >&2; exit 1"
+
+
+def test_a_paused_node_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    """It stays as it is until somebody lets it go on: every `plm up` until then would wait in vain."""
+    nodes = mesh_node("a", paused=True), mesh_node("b", paused=False)
+    late = [told(operator(), node("a", OLD), node("b", image), *nodes) for image in (OLD, NEW)]
+    assert wait(asking(tmp_path, *late, "sleep 60"), 60) == ["a"]
+
+
+def test_a_look_at_a_busy_cluster_is_no_end_of_the_wait(tmp_path: Path) -> None:
+    """All is deployed by then, and fifty nodes that start at once keep the API server busy."""
+    late, done = (told(operator(), node("a", image)) for image in (OLD, NEW))
+    assert wait(asking(tmp_path, late, REFUSED, done), 60) == []
+
+
+def test_a_cluster_that_never_answers_is_said_in_the_end(tmp_path: Path) -> None:
+    with pytest.raises(ClusterUnreachable):
+        wait(asking(tmp_path, REFUSED), 0)
