@@ -60,9 +60,7 @@ def down(
             return
     began = time.monotonic()
     cluster = LocalCluster(places, places.cache / "tools" / "bin")
-    stopped = cluster.purge() if purge else cluster.stop()
-    if purge:
-        _remove_state(places)
+    stopped = cluster.purge(lambda: _remove_state(places)) if purge else cluster.stop()
     seconds = round(time.monotonic() - began, 1)
     if output is Output.JSON:
         emit_json({"stopped": stopped, "purged": purge, "seconds": seconds})

@@ -71,20 +71,27 @@ class LocalCluster:
 
         Remains without a record are removed as well; another installation's cluster is left alone.
         """
-        return self._end(and_data=False)
+        return self._end(lambda: None)
 
-    def purge(self) -> bool:
-        """`stop`, and remove the cluster's data and its kubeconfig before anyone can start it again."""
-        return self._end(and_data=True)
+    def purge(self, and_also: Callable[[], None] = lambda: None) -> bool:
+        """`stop`, and remove the cluster's data and its kubeconfig before anyone can start it again.
 
-    def _end(self, *, and_data: bool) -> bool:
+        `and_also`: what else has to go by then.
+        """
+
+        def remove() -> None:
+            teardown.remove_data(self.layout)
+            and_also()
+
+        return self._end(remove)
+
+    def _end(self, remove: Callable[[], None]) -> bool:
         with ownership.locked():
             owner = ownership.read()
             is_ours = owner is None or owner.state == str(self.layout.state)
             if is_ours:
                 teardown.stop(self.layout, owner)
-            if and_data:
-                teardown.remove_data(self.layout)
+            remove()
             # Last: whoever comes next starts on what is left by then.
             if is_ours:
                 ownership.clear()

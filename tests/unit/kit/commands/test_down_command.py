@@ -37,9 +37,14 @@ class PaperCluster:
         self.done.append("stop")
         return self.runs
 
-    def purge(self) -> bool:
+    def purge(self, and_also: Callable[[], None]) -> bool:
         self.done.append("purge")
+        and_also()
+        self.when_let_go()
         return self.runs
+
+    def when_let_go(self) -> None:
+        """What somebody does who has waited for it."""
 
     def status(self) -> Status:
         return Status({"etcd": False}, node_is_ready=False, owner=self.other)
@@ -104,6 +109,21 @@ def test_a_purge_leaves_nothing(plm_down: Down, state: Path) -> None:
     assert not state.exists()
     again = plm_down("--purge")
     assert again.exit_code == 0, "nothing to ask about"
+
+
+def test_a_purge_leaves_alone_what_a_waiting_plm_up_then_starts(
+    plm_down: Down, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would run on a folder that is being removed under it."""
+    data = state / "cluster" / "etcd" / "another"
+
+    def start(_cluster: PaperCluster) -> None:
+        assert not state.exists()
+        data.mkdir(parents=True)
+
+    monkeypatch.setattr(PaperCluster, "when_let_go", start)
+    assert plm_down("--purge", "--yes").exit_code == 0
+    assert data.is_dir()
 
 
 def test_a_purge_asks_a_person_and_a_no_changes_nothing(

@@ -48,6 +48,9 @@ class Machine:
     def remove_data(self, layout: Layout) -> None:
         self.done.append(f"remove data of {layout.state.name} held by {self.held_by_name()}")
 
+    def remove_the_rest(self) -> None:
+        self.done.append(f"remove the rest held by {self.held_by_name()}")
+
     def carry_out(self, plan: Any, layout: Layout, *_arguments: Any) -> None:
         self.done.append(f"start {layout.state.name} held by {self.held_by_name()}")
 
@@ -127,16 +130,20 @@ def test_stop_and_purge_leave_another_installation_s_cluster_alone(machine: Mach
     machine.hold_for(machine.folder / "theirs")
     assert not cluster(machine, "ours").stop()
     assert machine.done == []
-    assert not cluster(machine, "ours").purge()
-    assert machine.done == ["remove data of ours held by theirs"]
+    assert not cluster(machine, "ours").purge(machine.remove_the_rest)
+    assert machine.done == ["remove data of ours held by theirs", "remove the rest held by theirs"]
     assert machine.held_by_name() == "theirs"
 
 
 def test_a_purge_lets_go_of_the_machine_only_when_the_data_is_gone(machine: Machine) -> None:
     """A `plm up` that waits for its turn must not start on data that is being removed."""
     machine.hold_for(machine.folder / "ours")
-    assert cluster(machine, "ours").purge()
-    assert machine.done == ["stop ours held by ours", "remove data of ours held by ours"]
+    assert cluster(machine, "ours").purge(machine.remove_the_rest)
+    assert machine.done == [
+        "stop ours held by ours",
+        "remove data of ours held by ours",
+        "remove the rest held by ours",
+    ]
     assert machine.held_by is None
 
 
@@ -148,7 +155,8 @@ def test_a_stop_that_failed_keeps_the_record_of_what_to_put_back(
 
     machine.hold_for(machine.folder / "ours")
     monkeypatch.setattr(teardown, "stop", fail)
-    for end in (cluster(machine, "ours").stop, cluster(machine, "ours").purge):
+    ours = cluster(machine, "ours")
+    for end in (ours.stop, lambda: ours.purge(machine.remove_the_rest)):
         with pytest.raises(KitError, match="busy"):
             end()
     assert machine.held_by_name() == "ours"
