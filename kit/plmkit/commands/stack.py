@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from plmkit.console import ExitCode, KitError, Output, emit, emit_json, say
-from plmkit.kubectl import with_context
+from plmkit.kubectl import chosen_context, with_context
 from plmkit.stack import Workspace
 from plmkit.state import find_places
 
@@ -54,7 +54,7 @@ def init(
     """Make the stack where it is missing; an existing one keeps its secrets and takes what is given."""
     from plmkit.stack import making
 
-    workspace = Workspace(find_places(), context)
+    workspace = Workspace(find_places(), chosen_context(context))
     made = making.init(workspace, registry=registry, api_url=api_url)
     if output is Output.JSON:
         emit_json({"stack": workspace.stack, "file": str(workspace.configuration), "made": made})
@@ -67,10 +67,10 @@ def env(context: Context = None, output: OutputOption = Output.TEXT) -> None:
     """Print the environment for plain `pulumi` and `kubectl`, for eval."""
     from plmkit.stack.target import check_target
 
-    workspace = Workspace(find_places(), context)
+    workspace = Workspace(find_places(), chosen_context(context))
     check_target(workspace)
     if not workspace.is_made:
-        say(f"there is no stack yet; try: {with_context('plm stack init', context)}")
+        say(f"there is no stack yet; try: {with_context('plm stack init', workspace.context)}")
     if output is Output.JSON:
         emit_json({**workspace.variables(), "PATH_FIRST": workspace.search_path()})
         return
@@ -83,10 +83,10 @@ def outputs(context: Context = None, output: OutputOption = Output.TEXT) -> None
     from plmkit.stack import pulumi
     from plmkit.stack.target import check_target
 
-    workspace = Workspace(find_places(), context)
+    workspace = Workspace(find_places(), chosen_context(context))
     check_target(workspace)
     if not workspace.is_made:
-        cure = with_context("plm stack init", context)
+        cure = with_context("plm stack init", workspace.context)
         raise KitError("there is no stack yet", cure, ExitCode.UNFIT_ENVIRONMENT)
     found = pulumi.outputs(workspace)
     if output is Output.JSON:
@@ -107,7 +107,7 @@ def renew_ca(
     """Make another CA for the stack; `plm up` then brings it in. Until --forget-old, plm trusts the old one as well."""
     from plmkit.stack import making
 
-    workspace = Workspace(find_places(), context)
+    workspace = Workspace(find_places(), chosen_context(context))
     if forget_old:
         making.forget_authorities(workspace)
     else:
@@ -124,5 +124,5 @@ def renew_ca(
         emit(f"{workspace.authority} holds the CA of stack {workspace.stack} alone")
     else:
         emit(
-            f"Made another CA for stack {workspace.stack}; next: {with_context('plm up', context)}"
+            f"Made another CA for stack {workspace.stack}; next: {with_context('plm up', workspace.context)}"
         )

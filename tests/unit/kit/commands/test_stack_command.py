@@ -48,6 +48,14 @@ def test_env_is_what_a_shell_evaluates(kit: Kit) -> None:
     assert found["PATH_FIRST"][-1] == str(kit.cache / "tools" / "bin")
 
 
+def test_an_empty_context_is_none_as_everywhere(kit: Kit) -> None:
+    """A script's unset variable: kubectl would go to whatever cluster is the person's own."""
+    kit.call("stack", "init")
+    meant = kit.json("stack", "env")
+    assert kit.json("stack", "env", "--context", "") == meant
+    assert kit.json("stack", "init", "--context", "")["stack"] == "tiny"
+
+
 def test_outputs_are_what_the_stack_tells(kit: Kit) -> None:
     kit.call("stack", "init")
     assert kit.json("stack", "outputs") == {"apiUrl": "https://edge"}
