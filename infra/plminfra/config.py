@@ -22,10 +22,14 @@ PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 ENTROPIES = ("raw", "normalised")
 NODE_PORTS = range(30000, 32768)  # what Kubernetes gives out where nobody told it otherwise
 _BY_DIGEST = re.compile("@sha256:[0-9a-f]{64}$")
+# Of a Secret, as Kubernetes has it.
+NAME_PATTERN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+_NAME_LENGTH_MAX = 253
 _PLAIN = frozenset(
     {
         "profile",
         "imagePullPolicy",
+        "imagePullSecrets",
         "registry",
         "apiUrl",
         "edgeNodePort",
@@ -46,6 +50,7 @@ class StackConfig:
 
     profile: str
     image_pull_policy: str
+    image_pull_secrets: tuple[str, ...]
     api_url: str
     edge_node_port: int
     edge_addresses: tuple[str, ...]
@@ -59,6 +64,7 @@ class StackConfig:
     def __post_init__(self) -> None:
         _check("imagePullPolicy", self.image_pull_policy, PULL_POLICIES)
         _check("entropy", self.entropy, ENTROPIES)
+        _check_pull_secrets(self.image_pull_secrets)
         if self.edge_node_port not in NODE_PORTS:
             raise ValueError(
                 f"plm:edgeNodePort is {self.edge_node_port};"
@@ -99,6 +105,7 @@ class StackConfig:
         return StackConfig(
             profile=config.require("profile"),
             image_pull_policy=config.require("imagePullPolicy"),
+            image_pull_secrets=tuple(config.require_object("imagePullSecrets")),
             api_url=config.require("apiUrl"),
             edge_node_port=config.require_int("edgeNodePort"),
             edge_addresses=tuple(config.require_object("edgeAddresses")),
@@ -114,6 +121,15 @@ class StackConfig:
 def _check(key: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ValueError(f"plm:{key} is {value!r}; known are {', '.join(known)}")
+
+
+def _check_pull_secrets(names: tuple[str, ...]) -> None:
+    for name in names:
+        # A reference such as registry.example.com/plm would pass as a name until the first pod is made.
+        if len(name) > _NAME_LENGTH_MAX or not re.fullmatch(NAME_PATTERN, name):
+            raise ValueError(f"plm:imagePullSecrets names {name!r}, which no Secret can be called")
+    if len(set(names)) < len(names):
+        raise ValueError("plm:imagePullSecrets names a Secret twice")
 
 
 def unknown_keys(keys: frozenset[str]) -> set[str]:

@@ -69,6 +69,7 @@ class Edge(pulumi.ComponentResource):
                     user=USER,
                     grace_s=25,
                     container=_container(args),
+                    image_pull_secrets=args.image_pull_secrets,
                     volumes=(
                         {
                             "name": "configuration",

@@ -18,6 +18,7 @@ class PodArgs:
     namespace: pulumi.Input[str]
     image: str
     image_pull_policy: str
+    image_pull_secrets: tuple[str, ...]
     size: Size
 
 
@@ -29,6 +30,7 @@ class Pod:
     user: int
     grace_s: int
     container: Manifest
+    image_pull_secrets: tuple[str, ...]
     volumes: tuple[Manifest, ...]
     # A process reads its files when it starts: what stands for their content rolls the pods when it changes.
     annotations: Mapping[str, pulumi.Input[str]]
@@ -49,6 +51,7 @@ class Pod:
             },
             "spec": {
                 **rights,
+                **_pull_secrets(self.image_pull_secrets),
                 # Else every Service of the namespace becomes a dozen variables, PATRONI_… or NATS_… among them.
                 "enable_service_links": False,
                 "termination_grace_period_seconds": self.grace_s,
@@ -92,6 +95,11 @@ def metadata(name: str, namespace: Any, *, of: str, **annotations: str) -> Manif
     if annotations:
         found["annotations"] = annotations
     return found
+
+
+def _pull_secrets(names: tuple[str, ...]) -> Manifest:
+    # In each pod, not in its account: only so does another name roll the pods that wait for their image.
+    return {"image_pull_secrets": [{"name": name} for name in names]} if names else {}
 
 
 def _pod_security(user: int) -> Manifest:

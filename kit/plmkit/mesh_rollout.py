@@ -1,5 +1,6 @@
 """Whether the mesh nodes run what the operator has been told: Pulumi waits for it, and not for what it rolls."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 
@@ -10,6 +11,8 @@ from plmkit.rolling import NODE_IMAGE
 
 _KIND = "MeshNode"
 _DEBUG = "PLM_DEBUG_ENABLED"
+_PULL_SECRETS = "PLM_NODE_IMAGE_PULL_SECRETS"
+_PULLED_WITH = "plm.dev/image-pull-secrets"  # as the operator notes it on what it makes
 _LOOK_EVERY_S = 0.5
 
 
@@ -68,8 +71,12 @@ def _environment(deployment: Object) -> Mapping[str, str]:
 
 
 def _is_as_told(deployment: Object, told: Mapping[str, str]) -> bool:
-    is_image = _container(deployment)["image"] == told[NODE_IMAGE]
-    return is_image and _environment(deployment).get(_DEBUG) == told.get(_DEBUG)
+    secrets = " ".join(json.loads(told.get(_PULL_SECRETS, "[]")))
+    return (
+        _container(deployment)["image"] == told[NODE_IMAGE]
+        and _environment(deployment).get(_DEBUG) == told.get(_DEBUG)
+        and deployment["metadata"].get("annotations", {}).get(_PULLED_WITH, "") == secrets
+    )
 
 
 def _has_rolled(deployment: Object) -> bool:

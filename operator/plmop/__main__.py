@@ -39,6 +39,7 @@ def frame_of(settings: OperatorSettings) -> Frame:
         namespace=settings.namespace,
         image=settings.node_image,
         image_pull_policy=settings.node_image_pull_policy,
+        image_pull_secrets=settings.node_image_pull_secrets,
         service_account=settings.node_service_account,
         resources=settings.node_resources,
         port=settings.node_port,

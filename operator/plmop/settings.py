@@ -56,6 +56,7 @@ class OperatorSettings(BaseSettings):
 
     node_image: str
     node_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    node_image_pull_secrets: tuple[str, ...] = ()
     node_service_account: str = "mesh-node"
     node_resources: dict[str, dict[str, Quantity]] = {
         "requests": {"cpu": "10m", "memory": "48Mi"},

@@ -28,6 +28,7 @@ def arguments(replicas: int) -> PostgresArgs:
         namespace="plm",
         image="postgres",
         image_pull_policy="Never",
+        image_pull_secrets=(),
         size=Size(100, 192, 512),
         volume_mib=64,
         storage_class="",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support import charts, objects, program
 from support.charts import Manifest
-from support.objects import of_kind, title, workloads
+from support.objects import Workload, of_kind, title, workloads
 from support.program import IMAGES, SECRETS, texts_of
 
 LABELS = {f"app.kubernetes.io/{name}" for name in ("name", "component", "part-of", "managed-by")}
@@ -192,6 +192,24 @@ def test_the_stack_says_when_images_are_pulled_the_mesh_nodes_too(policy: str) -
     policies = {name: container["imagePullPolicy"] for name, container in each_container(found)}
     assert "Deployment/node-a: node" in policies
     assert {name: other for name, other in policies.items() if other != policy} == {}
+
+
+def pulled_with(each: Workload) -> list[str]:
+    """The names of the Secrets by which its images are pulled."""
+    return [secret["name"] for secret in each.pod.get("imagePullSecrets", [])]
+
+
+def test_every_pod_pulls_with_the_secrets_that_the_stack_names_the_mesh_nodes_too() -> None:
+    names = ["registry", "registry.example.com"]
+    found = objects.everything(program.run(program.configuration(imagePullSecrets=names)))
+    pulling = {each.name: pulled_with(each) for each in workloads(found)}
+    assert {"pg", "nats", "edge", "plm-operator", "ledger", "gateway", "node-a"} <= pulling.keys()
+    assert {name: other for name, other in pulling.items() if other != names} == {}
+
+
+def test_pods_that_need_no_secret_to_pull_name_none(everything: list[Manifest]) -> None:
+    """Not even an empty list: the API server drops it, and whoever compares would find it missing for ever."""
+    assert [each.name for each in workloads(everything) if "imagePullSecrets" in each.pod] == []
 
 
 def test_secrets_stand_in_secrets_and_nowhere_else(everything: list[Manifest]) -> None:

@@ -84,6 +84,10 @@ def test_the_schema_of_a_node_is_the_operator_s() -> None:
         {"image": ""},
         {"image": None},
         {"imagePullPolicy": "Sometimes"},
+        {"imagePullSecrets": "registry"},
+        {"imagePullSecrets": [{"name": "registry"}]},
+        {"imagePullSecrets": ["Registry"]},
+        {"imagePullSecrets": ["registry", "registry"]},
         {"unheard": 1},
         {"debugEnabled": "yes"},
         {"entropy": "loud"},
@@ -154,6 +158,14 @@ def test_a_priority_is_given_where_the_values_name_one() -> None:
     }
 
 
+def test_a_secret_whose_name_looks_like_a_number_is_named_by_its_name() -> None:
+    found = charts.render(CHART, {"image": IMAGES["services"], "imagePullSecrets": ["1e3", "on"]})
+    named = {each.name: each.pod["imagePullSecrets"] for each in workloads(found)}
+    assert len(named) == 3
+    for each in named.values():
+        assert each == [{"name": "1e3"}, {"name": "on"}]
+
+
 def migration(values: Mapping[str, Any]) -> charts.Manifest:
     """The one Job that comes of these values."""
     [job] = of_kind(charts.render(CHART, {"image": IMAGES["services"], **values}), "Job")
@@ -165,6 +177,7 @@ def migration(values: Mapping[str, Any]) -> charts.Manifest:
     [
         {"image": IMAGES["operator"]},
         {"imagePullPolicy": "Always"},
+        {"imagePullSecrets": ["registry"]},
         {"postgres": {"host": "elsewhere"}},
         {"postgres": {"port": 5433}},
         {"postgres": {"superuserSecret": "other"}},

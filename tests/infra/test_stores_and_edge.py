@@ -79,6 +79,7 @@ def arguments(size: Size) -> nats.NatsArgs:
         namespace="plm",
         image="nats",
         image_pull_policy="Never",
+        image_pull_secrets=(),
         size=size,
         volume_mib=64,
         storage_class="",

@@ -39,6 +39,9 @@ def test_the_values_fit_their_schema() -> None:
     [
         {"image": ""},
         {"replicas": 9},
+        {"imagePullSecrets": "registry"},
+        {"imagePullSecrets": ["Registry"]},
+        {"imagePullSecrets": ["registry", "registry"]},
         {"unheard": 1},
         {"leafLifetimeSeconds": 899},
         {"resyncSeconds": 151},
@@ -121,6 +124,14 @@ def test_lists_arrive_as_the_settings_read_them() -> None:
     assert json.loads(texts["PLM_NODE_RESOURCES"])["limits"]["memory"]
     assert texts["PLM_DEBUG_ENABLED"] == "true"
     assert texts["PLM_NODE_IMAGE"] == REQUIRED["nodeImage"]
+
+
+def test_its_pod_and_the_mesh_nodes_are_told_by_which_secrets_to_pull() -> None:
+    names = ["registry", "1e3"]
+    pod = of_kind("Deployment", imagePullSecrets=names)["spec"]["template"]["spec"]
+    assert pod["imagePullSecrets"] == [{"name": name} for name in names]
+    [container] = pod["containers"]
+    assert settings_of(OperatorSettings, container).node_image_pull_secrets == tuple(names)
 
 
 def test_whatever_times_the_chart_takes_the_operator_takes_too() -> None:

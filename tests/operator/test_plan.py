@@ -198,6 +198,22 @@ def test_what_others_added_stays_theirs() -> None:
     assert not is_covered(desired, present)
 
 
+def test_another_secret_to_pull_with_reaches_a_node_that_is_there() -> None:
+    """Its pod may be waiting for an image just for want of it."""
+    world = PlanWorld()
+    world.converge(made())
+    frame = replace(FRAME, image_pull_secrets=("registry",))
+    [action] = plan(made(), world.observe(), frame).actions
+    assert isinstance(action, Apply)
+    pod = action.manifest["spec"]["template"]["spec"]
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    world.carry_out(action)
+    assert plan(made(), world.observe(), frame).actions == ()
+    for names in (("other",), ("other", "registry"), ()):
+        other = replace(frame, image_pull_secrets=names)
+        assert plan(made(), world.observe(), other).actions != (), names
+
+
 @pytest.mark.parametrize(
     "spec", [made(paused=True), InvalidSpec("no sense")], ids=["paused", "invalid"]
 )

@@ -25,6 +25,7 @@ FRAME = Frame(
     namespace="plm",
     image="plm.local/services:test",
     image_pull_policy="IfNotPresent",
+    image_pull_secrets=(),
     service_account="mesh-node",
     resources={"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
     port=7443,

@@ -78,6 +78,7 @@ class Nats(pulumi.ComponentResource):
                     user=USER,
                     grace_s=15,
                     container=_container(args),
+                    image_pull_secrets=args.image_pull_secrets,
                     volumes=(
                         {
                             "name": "configuration",

@@ -144,6 +144,7 @@ class Postgres(pulumi.ComponentResource):
             user=USER,
             grace_s=20,
             container=_container(args),
+            image_pull_secrets=args.image_pull_secrets,
             volumes=(
                 {
                     "name": "configuration",

@@ -224,6 +224,13 @@ def configured(workspace: Workspace, name: str) -> str:
     return str(values.get(f"plm:{name}") or "")
 
 
+def configured_names(workspace: Workspace, name: str) -> tuple[str, ...]:
+    """A plain list of the stack's file, or an empty one. What is no list Pulumi refuses."""
+    values = _read(workspace).get("config") or {}
+    found = values.get(f"plm:{name}")
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
 def set_images(workspace: Workspace, references: Mapping[str, str]) -> bool:
     """Write the images' references into the stack's file; whether that changed it."""
     with _turn(workspace):

@@ -17,6 +17,8 @@ from plmop.mesh_node.spec import KIND, Link, MeshNodeSpec
 NODE_LABEL = "plm.dev/node"
 COMPONENT = "mesh-node"
 CHAOS_LABEL = {"plm.dev/chaos": "allowed"}
+# What a pod names beside what is desired may be somebody else's: by this a name that was taken away is noticed.
+PULL_SECRETS = "plm.dev/image-pull-secrets"
 
 _HTTP_PORT = 8080
 _TLS_FOLDER = "/var/run/plm/tls"
@@ -31,6 +33,7 @@ class Frame:
     namespace: str
     image: str
     image_pull_policy: str
+    image_pull_secrets: tuple[str, ...]
     service_account: str
     resources: Mapping[str, Mapping[str, str]]
     port: int
@@ -142,7 +145,10 @@ def deployment(owner: Owner, spec: MeshNodeSpec, frame: Frame) -> Manifest:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": _metadata(owner, owner.child),
+        "metadata": {
+            **_metadata(owner, owner.child),
+            "annotations": {PULL_SECRETS: " ".join(frame.image_pull_secrets)},
+        },
         "spec": {
             "replicas": 1,
             # Two pods of one node would both take holds on its links: the old one goes first.
@@ -162,6 +168,7 @@ def _pod(owner: Owner, spec: MeshNodeSpec, frame: Frame) -> dict[str, Any]:
         "serviceAccountName": frame.service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
+        **_pull_secrets(frame),
         "terminationGracePeriodSeconds": 10,
         "securityContext": {
             "runAsNonRoot": True,
@@ -173,6 +180,12 @@ def _pod(owner: Owner, spec: MeshNodeSpec, frame: Frame) -> dict[str, Any]:
         "containers": [_container(owner, spec, frame)],
         "volumes": [{"name": "tls", "secret": {"secretName": owner.secret, "defaultMode": 0o440}}],
     }
+
+
+def _pull_secrets(frame: Frame) -> dict[str, Any]:
+    # An empty list is dropped by the API server, and would be missing for ever.
+    names = frame.image_pull_secrets
+    return {"imagePullSecrets": [{"name": name} for name in names]} if names else {}
 
 
 def _container(owner: Owner, spec: MeshNodeSpec, frame: Frame) -> dict[str, Any]:

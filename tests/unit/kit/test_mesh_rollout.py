@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from plmkit.kubectl import ClusterUnreachable, Kubectl
 from plmkit.mesh_rollout import behind, wait
+from plmop.mesh_node.manifests import PULL_SECRETS
 from support.programs import put
 
 OLD, NEW = "plm.local/services@sha256:1", "plm.local/services@sha256:2"
@@ -51,6 +52,20 @@ def test_nodes_that_run_what_they_should_are_waited_for_no_longer() -> None:
 )
 def test_a_node_that_has_not_rolled_yet_is_named(late: dict[str, Any]) -> None:
     assert behind([operator(), node("a"), late]) == ["b"]
+
+
+@pytest.mark.parametrize("pulled_with", [None, "", "old", "new other"])
+def test_a_node_that_does_not_pull_by_the_secrets_of_now_is_named(pulled_with: str | None) -> None:
+    told = deployment(
+        "plm-operator", "any", PLM_NODE_IMAGE=NEW, PLM_NODE_IMAGE_PULL_SECRETS='["new", "more"]'
+    )
+    right, late = node("a"), node("b")
+    for each in (right, late):
+        del each["spec"]["template"]["spec"]["containers"][0]["env"]
+    right["metadata"]["annotations"] = {PULL_SECRETS: "new more"}
+    if pulled_with is not None:
+        late["metadata"]["annotations"] = {PULL_SECRETS: pulled_with}
+    assert behind([told, right, late]) == ["b"]
 
 
 def test_it_looks_until_the_last_has_rolled(tmp_path: Path) -> None:
