@@ -170,6 +170,28 @@ async def test_a_writer_that_is_fenced_off_writes_neither_of_two_batches(
         await check_nothing_was_done(database, tasks)
 
 
+async def test_nobody_waits_for_what_a_lost_batch_makes_void(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one's payments are still being read, as from a server that has fallen silent."""
+    async with leading_writer(database.ledger) as writer:
+        await ask_all(writer, demo_mesh.founding())
+        async with held_up(database) as other:
+            tasks = await asked(writer, database, ALL)
+            monkeypatch.setattr(recalling.Recall, "look_up", reading_for_long)
+            tasks.append(asyncio.create_task(writer.submit(ELSEWHERE)))
+            await database.until_asked("SELECT pg_sleep(9)")
+            await other.execute("UPDATE writer SET epoch = epoch + 1")
+        async with asyncio.timeout(_SOON_S):
+            await check_nothing_was_done(database, tasks)
+        monkeypatch.undo()
+        await until(lambda: writer.leads, _SOON_S, "it leads again")
+
+
+async def reading_for_long(_: recalling.Recall, reader: asyncpg.Connection, *__: object) -> None:
+    await reader.execute("SELECT pg_sleep(9)")
+
+
 async def test_a_writer_that_is_stopped_tells_what_became_of_what_it_had_sent(
     database: Database,
 ) -> None:

@@ -80,12 +80,17 @@ class Database:
 
     async def until_blocked(self) -> None:
         """Wait until some connection waits for a lock."""
-        waiting = (
-            "SELECT 1 FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+        await self._until_some("wait_event_type = 'Lock'")
+
+    async def until_asked(self, sql: str) -> None:
+        """Wait until some connection is at this statement."""
+        await self._until_some("state = 'active' AND query = $1", sql)
+
+    async def _until_some(self, condition: str, *arguments: object) -> None:
+        ours = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+        sought = f"{ours} AND {condition}"
         async with asyncio.timeout(_BLOCKED_S):
-            while not await self.run(waiting):  # noqa: ASYNC110 - as above
+            while not await self.run(sought, *arguments):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(_LOOK_AGAIN_S)
 
 

@@ -147,8 +147,10 @@ class Writer:
         started = time.perf_counter()
         try:
             batch = await term.decide([ask.command for ask in asks])
-        except BaseException:
+        except BaseException as error:
             _fail(asks, effect_unknown=False)  # nothing of it was sent
+            if before is not None and before.done() and isinstance(error, Exception):
+                before.result()  # where that one failed, it says why the term is over
             raise
         self._flying += len(asks)
         flight = asyncio.create_task(_fly(term, batch, before))
@@ -210,7 +212,12 @@ async def _fly(term: Term, batch: Batch, before: asyncio.Task[None] | None) -> N
             await before
         except Exception as error:
             raise committing.NotWritten("the batch before it failed") from error
-    await term.write(batch)
+    try:
+        await term.write(batch)
+    except BaseException:
+        # What is decided meanwhile will never be sent: nobody shall wait for what is still being read for it.
+        term.reader.terminate()
+        raise
 
 
 def _resolve(ask: _Ask, outcome: Answer | PlmError) -> None:
