@@ -86,7 +86,9 @@ def _told(error: Exception) -> KitError:
         return error
     if isinstance(error, OSError) and error.strerror:
         # Where it was to be expected it was caught; here a disk is full, or a folder is not for us.
-        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        # Of a copy it may be the second that has no room.
+        files = " to ".join(str(file) for file in (error.filename, error.filename2) if file)
+        what = f"{files}: {error.strerror}" if files else error.strerror
         cure = "mend that, then the same command again"
         return KitError(what, cure, ExitCode.UNFIT_ENVIRONMENT)
     say("".join(traceback.format_exception(error)).rstrip())

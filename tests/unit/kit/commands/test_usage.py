@@ -116,6 +116,18 @@ def test_what_the_system_refuses_is_told_in_its_own_words(
     )
 
 
+def test_where_a_copy_finds_no_room_is_told(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system names the file that is copied first: its disk is not the one to look at."""
+
+    def refuse(*_: object) -> None:
+        full = os.strerror(errno.ENOSPC)
+        raise OSError(errno.ENOSPC, full, "/checkout/Pulumi.yaml", None, "/state/Pulumi.yaml")
+
+    monkeypatch.setattr("plmkit.credentials.load_credentials", refuse)
+    said = kit.call("verify", "ledger").stderr
+    assert said.startswith("plm: /checkout/Pulumi.yaml to /state/Pulumi.yaml: No space left on dev")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_command_says_how_to_go_on(kit: Kit, number: signal.Signals) -> None:
     started = kit.folder / "started"
