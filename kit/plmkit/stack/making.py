@@ -20,7 +20,7 @@ from plmkit.console import ExitCode, KitError, say
 from plmkit.kubectl import with_context
 from plmkit.stack import edge_address, edge_certificate, pulumi
 from plmkit.stack import secrets as stack_secrets
-from plmkit.stack.target import check_target
+from plmkit.stack.target import check_target, content_of
 from plmkit.stack.workspace import EMBEDDED, Workspace
 from plmkit.state import provide_state
 from plmkit.turns import take_turn
@@ -220,14 +220,12 @@ def _api_url(workspace: Workspace) -> str:
 
 def configured(workspace: Workspace, name: str) -> str:
     """A plain value of the stack's file, or an empty string."""
-    values = _read(workspace).get("config") or {}
-    return str(values.get(f"plm:{name}") or "")
+    return str(_read(workspace)["config"].get(f"plm:{name}") or "")
 
 
 def configured_names(workspace: Workspace, name: str) -> tuple[str, ...]:
     """A plain list of the stack's file, or an empty one. What is no list Pulumi refuses."""
-    values = _read(workspace).get("config") or {}
-    found = values.get(f"plm:{name}")
+    found = _read(workspace)["config"].get(f"plm:{name}")
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
@@ -239,7 +237,7 @@ def set_images(workspace: Workspace, references: Mapping[str, str]) -> bool:
 
 def _configure(workspace: Workspace, name: str, value: Any) -> bool:
     values = _read(workspace)
-    configuration = values.setdefault("config", {})
+    configuration = values["config"]
     if configuration.get(f"plm:{name}") == value:
         return False
     configuration[f"plm:{name}"] = value
@@ -249,10 +247,9 @@ def _configure(workspace: Workspace, name: str, value: Any) -> bool:
 
 def _read(workspace: Workspace) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = yaml.safe_load(workspace.configuration.read_text())
+        return content_of(workspace.configuration)
     except FileNotFoundError:
         raise _missing(workspace) from None
-    return found
 
 
 def _check_made(workspace: Workspace) -> None:

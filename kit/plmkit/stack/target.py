@@ -13,15 +13,31 @@ from plmkit.state import Places
 _CONTEXT = "kubernetes:context"
 
 
-def context_in(configuration: Path) -> str:
-    """The kubeconfig context that a stack's file names; empty for the embedded cluster's."""
+def content_of(configuration: Path) -> dict[str, Any]:
+    """What a stack's file holds, `config` among it. Raises KitError for what is no such file."""
     try:
         found: Any = yaml.safe_load(configuration.read_text())
-        return str((found.get("config") or {}).get(_CONTEXT) or "")
-    except (yaml.YAMLError, ValueError, AttributeError) as error:
-        raise KitError(
-            f"{configuration} is no stack's file: {error}", f"mend {configuration}"
-        ) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise _no_stack_s(configuration, str(error)) from error
+    if not isinstance(found, dict):
+        raise _no_stack_s(configuration, "it holds no names with values")
+    config = {} if found.get("config") is None else found["config"]
+    if not isinstance(config, dict):
+        raise _no_stack_s(configuration, "config in it holds no names with values")
+    return {**found, "config": config}
+
+
+def _no_stack_s(configuration: Path, why: str) -> KitError:
+    return KitError(
+        f"{configuration} is no stack's file: {why}",
+        f"mend {configuration}",
+        ExitCode.UNFIT_ENVIRONMENT,
+    )
+
+
+def context_in(configuration: Path) -> str:
+    """The kubeconfig context that a stack's file names; empty for the embedded cluster's."""
+    return str(content_of(configuration)["config"].get(_CONTEXT) or "")
 
 
 def stacks_of_other_clusters(places: Places) -> list[Path]:

@@ -154,3 +154,20 @@ def test_a_ca_is_renewed_only_where_there_is_a_stack(kit: Kit, pulumi: PaperPulu
         assert "try: plm stack init" in done.stderr
     assert pulumi.calls == []
     assert not kit.state.exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "config: [", "config: []", "\udcff"])
+def test_a_file_that_is_no_stack_s_is_told_and_left_as_it_is(kit: Kit, text: str) -> None:
+    """As an editor leaves it, or a full disk under plain pulumi. It is no fault of plm, and no verdict on a ledger."""
+    kit.call("stack", "init")
+    usual, other = (kit.state / f"Pulumi.{name}.yaml" for name in ("tiny", "tiny-prod"))
+    for file, arguments in (
+        (usual, ("stack", "init", "--api-url", "https://192.0.2.7:30443")),
+        (other, ("stack", "init", "--context", "prod")),
+        (other, ("verify", "ledger", "--context", "prod")),
+    ):
+        file.write_text(text, errors="surrogateescape")
+        refused = kit.call(*arguments)
+        assert refused.returncode == 3, refused.stderr
+        assert refused.stderr.startswith(f"plm: {file} is no stack's file: ")
+        assert file.read_text(errors="surrogateescape") == text
