@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from plmkit.image_pulls import find_failed_pull
 from plmkit.kubectl import with_context
 
 Object = Mapping[str, Any]
@@ -87,9 +88,9 @@ def read_health(
     read_jobs = tuple(_job(item, pods) for item in jobs)
     # Jobs first: what they were to prepare, others wait for.
     troubles = [
-        *(_trouble_of_job(job, context) for job in read_jobs if job.why_not),
-        *(_trouble_of_workload(line, pods, context) for line in lines if not line.is_ready),
-        *(_trouble_of_node(node, context) for node in read_nodes if not node.is_ready),
+        *(_trouble_of_job(job, pods, context) for job in read_jobs if job.why_not),
+        *filter(None, (_trouble_of_workload(line, pods, context) for line in lines)),
+        *(_trouble_of_node(node, pods, context) for node in read_nodes if not node.is_ready),
     ]
     if not lines and not jobs:
         troubles.append(
@@ -124,6 +125,10 @@ def _pods_of(selector: Object, pods: Sequence[Object]) -> list[Object]:
     return [pod for pod in pods if wanted <= pod["metadata"].get("labels", {}).items()]
 
 
+def _labelled(label: str, value: str, pods: Sequence[Object]) -> list[Object]:
+    return [pod for pod in pods if pod["metadata"].get("labels", {}).get(label) == value]
+
+
 def _restarts(pod: Object) -> int:
     return sum(
         int(container["restartCount"])
@@ -141,7 +146,7 @@ def _node(item: Object, pods: Sequence[Object]) -> Node:
         ),
         {"status": "Unknown", "reason": "NotSeen", "message": "the operator has not seen it yet"},
     )
-    own = [pod for pod in pods if pod["metadata"].get("labels", {}).get(NODE_LABEL) == name]
+    own = _labelled(NODE_LABEL, name, pods)
     return Node(
         name=name,
         is_ready=ready["status"] == "True",
@@ -173,7 +178,7 @@ def _job(item: Object, pods: Sequence[Object]) -> Job:
         if condition["status"] == "True"
     }
     name = item["metadata"]["name"]
-    own = [pod for pod in pods if pod["metadata"].get("labels", {}).get(JOB_LABEL) == name]
+    own = _labelled(JOB_LABEL, name, pods)
     is_done = "Complete" in conditions
     if "Failed" in conditions:
         why_not = _said(conditions["Failed"])
@@ -195,20 +200,29 @@ def _why_not_done(pod: Object) -> str:
     return _why_unscheduled(status)
 
 
-def _trouble_of_job(job: Job, context: str | None) -> Trouble:
+def _trouble_of_job(job: Job, pods: Sequence[Object], context: str | None) -> Trouble:
+    if pull := find_failed_pull(_labelled(JOB_LABEL, job.name, pods)):
+        return Trouble(f"job {job.name}: {pull.what}", pull.cure(context))
     return Trouble(f"job {job.name}: {job.why_not}", with_context(f"plm logs {job.app}", context))
 
 
-def _trouble_of_workload(line: Workload, pods: Sequence[Object], context: str | None) -> Trouble:
+def _trouble_of_workload(
+    line: Workload, pods: Sequence[Object], context: str | None
+) -> Trouble | None:
     own = [pod for pod in pods if pod["metadata"]["name"].startswith(f"{line.name}-")]
+    said = f"{line.name}: {line.ready} of {line.desired} ready"
+    # Also beside pods of before that serve on: a new one is to take their place, and never will.
+    if pull := find_failed_pull(own):
+        return Trouble(f"{said}: {pull.what}", pull.cure(context))
+    if line.is_ready:
+        return None
     why = next((reason for pod in own if (reason := why_not_ready(pod))), "no pod of it runs")
-    return Trouble(
-        f"{line.name}: {line.ready} of {line.desired} ready: {why}",
-        with_context(f"plm logs {line.name}", context),
-    )
+    return Trouble(f"{said}: {why}", with_context(f"plm logs {line.name}", context))
 
 
-def _trouble_of_node(node: Node, context: str | None) -> Trouble:
+def _trouble_of_node(node: Node, pods: Sequence[Object], context: str | None) -> Trouble:
+    if pull := find_failed_pull(_labelled(NODE_LABEL, node.name, pods)):
+        return Trouble(f"node {node.name}: {pull.what}", pull.cure(context))
     seen = with_context(f"kubectl describe meshnode {node.name} -n plm", context)
     return Trouble(
         f"node {node.name}: {node.reason}: {node.message}",

@@ -1,0 +1,56 @@
+"""Images that a cluster cannot get: a pod that waits for one has said nothing yet, so no log tells why. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from plmkit.kubectl import NAMESPACE, with_context
+
+_NEVER = "ErrImageNeverPull"
+_REASONS = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ImageInspectError", _NEVER}
+)
+
+
+@dataclass(frozen=True)
+class FailedPull:
+    """One container's image. `said`: Kubernetes' reason, and its words where it has any."""
+
+    image: str
+    said: str
+    secrets: tuple[str, ...]  # by which the pod pulls
+
+    @property
+    def what(self) -> str:
+        """What is wrong, in a sentence."""
+        return f"no image {self.image}: {self.said}"
+
+    def cure(self, context: str | None) -> str:
+        """What may help, on that cluster."""
+        up = with_context("plm up", context)
+        if context is None:
+            # It has no way out, so nothing is ever pulled there.
+            return f"{up}, which builds images and imports what the cluster lacks"
+        if self.said.startswith(_NEVER):
+            return f"plm:imagePullPolicy: IfNotPresent in the stack's file, then {up}"
+        registry = self.image.partition("/")[0]
+        if not self.secrets:
+            return (
+                f"{up}, which pushes it; where {registry} asks who pulls, plm:imagePullSecrets in the"
+                " stack's file names a Secret for it: docs/operating.md, Another cluster"
+            )
+        seen = with_context(f"kubectl get secret {' '.join(self.secrets)} -n {NAMESPACE}", context)
+        return f"{up}, which pushes it; where {registry} refuses those who pull: {seen}"
+
+
+def find_failed_pull(pods: Iterable[Mapping[str, Any]]) -> FailedPull | None:
+    """The first image that one of these pods waits for in vain."""
+    for pod in pods:
+        for container in pod.get("status", {}).get("containerStatuses", ()):
+            waiting = container.get("state", {}).get("waiting") or {}
+            if waiting.get("reason") in _REASONS:
+                words = filter(None, (waiting["reason"], waiting.get("message")))
+                named = pod.get("spec", {}).get("imagePullSecrets", ())
+                secrets = tuple(str(each["name"]) for each in named)
+                return FailedPull(str(container.get("image")), ": ".join(words), secrets)
+    return None
