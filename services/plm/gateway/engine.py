@@ -190,7 +190,12 @@ class Payments:
             reason=failure.error_detail,
         )
         if failure.failed_node in (trip.order.from_node, trip.order.to_node):
-            trip.lost_end = failure
+            known_lost, trip.lost_end = trip.lost_end, failure
+            if failure.failed_node == trip.order.to_node and known_lost is None:
+                # One node's word alone: the way to the receiver may be broken, or the word. Another may reach it.
+                last = route.hops[-1]
+                link = last.from_node, last.to_node
+                failure = replace(failure, failed_node="", failed_link=link)
         known, trip.ban = trip.ban, rerouting.learn(trip.ban, failure, route.hops)
         if trip.ban != known and number < _PROMPT_ATTEMPTS_MAX:
             trip.ready_for = number + 1

@@ -46,6 +46,25 @@ def test_a_node_that_is_cut_off_from_the_ledger_is_routed_around() -> None:
     assert payment.attempts[0].failed_node == "b"
 
 
+def test_a_receiver_that_one_node_cannot_reach_is_reached_over_another() -> None:
+    """The way to it is broken, or the word of who says so; it may be well itself."""
+    mesh = PaperMesh()
+    mesh.weather = losing(lambda caller, method: (caller, method) == ("b", "forward to d"))
+    payment = run(pay_over(mesh))
+    assert states(payment) == [("abd", AttemptState.CLOSED), ("acd", AttemptState.POSTED)]
+    assert payment.attempts[0].failed_node == "d"
+
+
+def test_a_receiver_that_nobody_reaches_is_not_asked_for_over_every_link_of_it() -> None:
+    """Two have said so: each further attempt would be one of the few that a payment has."""
+    mesh = PaperMesh(mesh_of("abe", "ace", "ade"))
+    mesh.nodes["e"].kill()
+    order = PaymentOrder("p", "client", BODY, "a", "e", 10, "USD")
+    with pytest.raises(Unavailable, match="e takes no part now: connection refused"):
+        run(pay_over(mesh, order))
+    assert len(mesh.ledger.payment("p").attempts) == 2
+
+
 def test_a_sender_that_is_cut_off_for_a_second_is_waited_for() -> None:
     """As after a restart of the ledger: the gateway's connection is back before the node's."""
     mesh = PaperMesh()

@@ -37,6 +37,7 @@ WORDS: dict[str, Saying] = {
     "a NUL in a name": failing(node="b\0"),
     "a name that is too long": failing(node="b" * 300),
     "a node that is not on the route": failing(node="c"),
+    "the receiver": failing(node="d"),
     "a link that is none": failing(node="", link=("a\0", "b" * 300)),
     "a long story": failing("x" * 2_000_000),
     "a code that is too long": lambda _: Outcome(error_code="x\0" * 300, error_detail="why"),

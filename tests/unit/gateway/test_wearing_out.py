@@ -90,15 +90,16 @@ def test_a_node_s_words_make_no_series_of_their_own() -> None:
     assert labels <= {"posted", "other", *Code}
 
 
-def test_a_sender_that_is_dead_for_a_minute_wears_no_payment_out() -> None:
+@pytest.mark.parametrize("end", ["a", "d"])
+def test_a_sender_or_receiver_that_is_dead_for_a_minute_wears_no_payment_out(end: str) -> None:
     async def story() -> Payment:
         mesh = PaperMesh()
-        mesh.nodes["a"].kill()
+        mesh.nodes[end].kill()
         while virtual_time.now_ms() < 1000 * MINUTE_S:
             with pytest.raises(Unavailable):
                 await pay_over(mesh)
             await asyncio.sleep(1)
-        mesh.add_node("a")
+        mesh.add_node(end)
         return await pay_over(mesh)
 
     assert run(story()).state is PaymentState.SETTLED
