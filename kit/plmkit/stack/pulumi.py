@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,6 +35,8 @@ def run(workspace: Workspace, *arguments: str, folder: Path | None = None, stdin
     """Run to the end and give what it said. Raises KitError with its last lines."""
     program = _program(workspace, [*arguments, "--non-interactive"], _ANSWER_WITHIN_S)
     done = children.attend(replace(program, cwd=folder or program.cwd, stdin=stdin))
+    if done.returncode < 0:
+        raise _killed(arguments[0], -done.returncode, "the same command again")
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-15:]
         raise KitError(
@@ -44,12 +47,12 @@ def run(workspace: Workspace, *arguments: str, folder: Path | None = None, stdin
 
 
 def show(workspace: Workspace, arguments: Sequence[str]) -> int:
-    """Run with its own display, on stderr: stdout is for data. Returns its exit code."""
+    """Run with its own display, on stderr: stdout is for data. Returns its exit code. Raises KitError when killed."""
     return _deploy(workspace, arguments, output=_STDERR, has_terminal=True)
 
 
 def run_quietly(workspace: Workspace, arguments: Sequence[str]) -> int:
-    """Run without its display. Says in one line what was done, or all that it said where it failed."""
+    """Run without its display. Says in one line what was done, or all that it said where it failed or was killed."""
     # A file, not a pipe: what was said until an interruption is there to be told.
     with tempfile.TemporaryFile("w+", errors="replace") as said:
         done = 1
@@ -73,7 +76,18 @@ def _deploy(
     if done.returncode == _CANCELLED:
         # By a key that its display has read itself.
         raise KeyboardInterrupt
+    if done.returncode < 0:
+        again = "the same command again: it removes the lock that is left, and looks first at what was half done"
+        raise _killed(arguments[0], -done.returncode, again)
     return done.returncode
+
+
+def _killed(word: str, number: int, cure: str) -> KitError:
+    """Not by us: who tells us to end it, or lets it take too long, hears of that instead."""
+    name = next((each.name for each in signal.Signals if each == number), f"signal {number}")
+    why = ", as the kernel does where memory runs out" if number == signal.SIGKILL else ""
+    # No verdict on the stack: it ends with 1 where Pulumi itself says that it failed.
+    return KitError(f"pulumi {word} was killed by {name}{why}", cure, ExitCode.UNFIT_ENVIRONMENT)
 
 
 def _program(workspace: Workspace, arguments: Sequence[str], timeout_s: float) -> children.LongOne:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from plmkit.console import KitError
+from plmkit.console import ExitCode, KitError
 from plmkit.stack import Workspace, pulumi
 from plmkit.state import Places
 from support.programs import put
@@ -79,6 +79,36 @@ def test_an_interrupted_pulumi_unlocks_before_it_ends_and_what_it_said_is_told(
         "cancelling",
         "unlocked",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("KILL", ", as the kernel does where memory runs out"), ("SEGV", ""), ("TERM", "")],
+)
+def test_who_killed_it_is_told_and_that_it_may_go_on(
+    workspace: Workspace, capfd: pytest.CaptureFixture[str], name: str, why: str
+) -> None:
+    """A plain failure would send people to a stack that nothing is wrong with."""
+    put(
+        workspace.places.checkout / "programs", "pulumi", f"echo creating Postgres; kill -{name} $$"
+    )
+    for deploy in (pulumi.run_quietly, pulumi.show):
+        with pytest.raises(KitError) as raised:
+            deploy(workspace, ["up"])
+        assert raised.value.what == f"pulumi up was killed by SIG{name}{why}"
+        assert raised.value.cure.startswith("the same command again: it removes the lock")
+        assert raised.value.exit_code == ExitCode.UNFIT_ENVIRONMENT
+        assert capfd.readouterr().err == "creating Postgres\n", "what it said is not lost"
+    with pytest.raises(KitError) as raised:
+        pulumi.run(workspace, "stack", "ls")
+    assert raised.value.what == f"pulumi stack was killed by SIG{name}{why}"
+    assert raised.value.cure == "the same command again"
+
+
+def test_a_signal_without_a_name_has_its_number(workspace: Workspace) -> None:
+    put(workspace.places.checkout / "programs", "pulumi", "kill -40 $$")
+    with pytest.raises(KitError, match=r"pulumi up was killed by signal 40$"):
+        pulumi.show(workspace, ["up"])
 
 
 def test_an_end_by_a_key_that_pulumi_read_is_an_interruption(workspace: Workspace) -> None:
