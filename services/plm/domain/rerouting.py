@@ -1,5 +1,6 @@
 """What a failed attempt teaches: whom to leave out in the next one, and when there is no next one. Pure."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from plm.domain.errors import Code
@@ -53,3 +54,20 @@ def learn(ban: Ban, outcome: Outcome, hops: Sequence[Hop]) -> Ban:
     nodes = {outcome.failed_node} & {node for hop in hops for node in (hop.from_node, hop.to_node)}
     links = {outcome.failed_link} & {(hop.from_node, hop.to_node) for hop in hops}
     return Ban(nodes=ban.nodes | nodes, links=ban.links | links)
+
+
+def way_to_failed(outcome: Outcome, hops: Sequence[Hop]) -> frozenset[tuple[str, str]]:
+    """The link of a route that leads to the node which is said to have failed; none leads to the first."""
+    return frozenset(
+        (hop.from_node, hop.to_node) for hop in hops if hop.to_node == outcome.failed_node
+    )
+
+
+def doubting(ban: Ban, ways: frozenset[tuple[str, str]]) -> Ban:
+    """The same ban with less faith: who failed by one way alone may be well, and that way broken, or a lie.
+
+    Who failed by two ways stays out: attempts are few.
+    """
+    counted = Counter(to_node for _, to_node in ways)
+    single = frozenset(way for way in ways if counted[way[1]] == 1)
+    return Ban(nodes=ban.nodes - {to_node for _, to_node in single}, links=ban.links | single)

@@ -69,6 +69,7 @@ class _Trip:
     ledger: Insistence
     begun: set[int] = field(default_factory=set)  # attempts that are this gateway's own
     ban: Ban = field(default_factory=Ban)
+    ways: frozenset[tuple[str, str]] = frozenset()  # by which nodes were asked in vain
     ready_for: int = 1  # the attempt that may begin without a pause
     # How sender or receiver failed: no route leads around them.
     lost_end: Outcome | None = None
@@ -190,19 +191,18 @@ class Payments:
             reason=failure.error_detail,
         )
         if failure.failed_node in (trip.order.from_node, trip.order.to_node):
-            known_lost, trip.lost_end = trip.lost_end, failure
-            if failure.failed_node == trip.order.to_node and known_lost is None:
-                # One node's word alone: the way to the receiver may be broken, or the word. Another may reach it.
-                last = route.hops[-1]
-                link = last.from_node, last.to_node
-                failure = replace(failure, failed_node="", failed_link=link)
-        known, trip.ban = trip.ban, rerouting.learn(trip.ban, failure, route.hops)
-        if trip.ban != known and number < _PROMPT_ATTEMPTS_MAX:
+            trip.lost_end = failure
+        known = trip.ban, trip.ways
+        trip.ban = rerouting.learn(trip.ban, failure, route.hops)
+        trip.ways |= rerouting.way_to_failed(failure, route.hops)
+        if (trip.ban, trip.ways) != known and number < _PROMPT_ATTEMPTS_MAX:
             trip.ready_for = number + 1
 
     async def _choose(self, trip: _Trip) -> Route:
         order, lost = trip.order, trip.lost_end
-        found = await self._quote(trip)
+        found = await self._quote(trip, trip.ban)
+        if not found and trip.ways:
+            found = await self._quote(trip, rerouting.doubting(trip.ban, trip.ways))
         if found:
             return found[0]
         if lost is not None:
@@ -219,12 +219,12 @@ class Payments:
             retry_after_ms=RETRY_AFTER_MS,
         )
 
-    async def _quote(self, trip: _Trip) -> list[Route]:
+    async def _quote(self, trip: _Trip, ban: Ban) -> list[Route]:
         order = trip.order
         for is_last_look in (False, True):
             try:
                 return self._routes.quoter.routes(
-                    order.from_node, order.to_node, order.amount, k=1, ban=trip.ban
+                    order.from_node, order.to_node, order.amount, k=1, ban=ban
                 )
             except Refused:
                 # The ledger knew both ends: the mesh in memory is behind it, or one was disabled since.

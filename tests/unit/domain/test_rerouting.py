@@ -52,3 +52,18 @@ def test_bans_add_up() -> None:
 )
 def test_what_is_not_on_the_route_cannot_have_failed_on_it(named: Outcome) -> None:
     assert rerouting.learn(Ban(), named, hops_over("acd", 1)) == Ban()
+
+
+def test_who_failed_by_one_way_alone_is_doubted_and_by_two_is_not() -> None:
+    dead = Outcome(error_code="x", failed_node="d")
+    ban = rerouting.learn(Ban(), dead, hops_over("abd", 1))
+    ways = rerouting.way_to_failed(dead, hops_over("abd", 1))
+    assert rerouting.doubting(ban, ways) == Ban(links=frozenset({("b", "d")}))
+    ways |= rerouting.way_to_failed(dead, hops_over("acd", 1))
+    assert rerouting.doubting(ban, ways) == ban
+
+
+def test_who_was_asked_first_is_not_doubted() -> None:
+    """The gateway itself has asked it."""
+    dead = Outcome(error_code="x", failed_node="a")
+    assert rerouting.way_to_failed(dead, hops_over("abd", 1)) == frozenset()

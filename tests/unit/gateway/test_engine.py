@@ -55,6 +55,14 @@ def test_a_receiver_that_one_node_cannot_reach_is_reached_over_another() -> None
     assert payment.attempts[0].failed_node == "d"
 
 
+def test_a_node_that_one_other_cannot_reach_is_not_left_out_where_all_ways_lead_over_it() -> None:
+    dear = LinkOrder("a", "c", LinkPolicy(9), 10**6, Registration("a", 2))
+    mesh = PaperMesh([*mesh_of("abcd", "acd"), dear])
+    mesh.weather = losing(lambda caller, method: (caller, method) == ("b", "forward to c"))
+    payment = run(pay_over(mesh))
+    assert states(payment) == [("abcd", AttemptState.CLOSED), ("acd", AttemptState.POSTED)]
+
+
 def test_a_receiver_that_nobody_reaches_is_not_asked_for_over_every_link_of_it() -> None:
     """Two have said so: each further attempt would be one of the few that a payment has."""
     mesh = PaperMesh(mesh_of("abe", "ace", "ade"))
