@@ -54,8 +54,8 @@ def troubles(context: str | None, *secrets: str, reason: str) -> list[tuple[str,
 def test_whoever_waits_for_an_image_is_told_with_its_name_and_the_reason(reason: str) -> None:
     said = f"no image {IMAGE}: {reason}: {BACK_OFF}"
     found = troubles(None, reason=reason)
-    whats = [f"job migrate-1: {said}", f"gateway: 0 of 1 ready: {said}", f"node b: {said}"]
-    assert [what for what, _ in found] == whats
+    expected = [f"job migrate-1: {said}", f"gateway: 0 of 1 ready: {said}", f"node b: {said}"]
+    assert [what for what, _ in found] == expected
     assert "plm logs" not in str(found)
 
 
