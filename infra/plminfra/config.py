@@ -18,18 +18,16 @@ SECRETS = (
     "ledger",
     "apiKeysFile",  # what the gateway reads: salted hashes
 )
+# A Docker configuration with the login by which pods pull images; only where the registry asks for one.
+REGISTRY_LOGIN = "registryLogin"
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 ENTROPIES = ("raw", "normalised")
 NODE_PORTS = range(30000, 32768)  # what Kubernetes gives out where nobody told it otherwise
 _BY_DIGEST = re.compile("@sha256:[0-9a-f]{64}$")
-# Of a Secret, as Kubernetes has it.
-NAME_PATTERN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-_NAME_LENGTH_MAX = 253
 _PLAIN = frozenset(
     {
         "profile",
         "imagePullPolicy",
-        "imagePullSecrets",
         "registry",
         "apiUrl",
         "edgeNodePort",
@@ -50,7 +48,6 @@ class StackConfig:
 
     profile: str
     image_pull_policy: str
-    image_pull_secrets: tuple[str, ...]
     api_url: str
     edge_node_port: int
     edge_addresses: tuple[str, ...]
@@ -60,11 +57,11 @@ class StackConfig:
     entropy: str
     images: Mapping[str, str]
     secrets: pulumi.Output[Mapping[str, str]]
+    has_registry_login: bool
 
     def __post_init__(self) -> None:
         _check("imagePullPolicy", self.image_pull_policy, PULL_POLICIES)
         _check("entropy", self.entropy, ENTROPIES)
-        _check_pull_secrets(self.image_pull_secrets)
         if self.edge_node_port not in NODE_PORTS:
             raise ValueError(
                 f"plm:edgeNodePort is {self.edge_node_port};"
@@ -78,10 +75,16 @@ class StackConfig:
         if loose:
             raise ValueError(f"plm:images names {', '.join(loose)} without a digest")
 
+    @property
+    def image_pull_secrets(self) -> tuple[str, ...]:
+        """The names of the Secrets by which every pod pulls its image; none where the registry asks nobody."""
+        return ("registry-login",) if self.has_registry_login else ()
+
     def secret(self, name: str) -> pulumi.Output[str]:
-        """One of SECRETS, marked as secret."""
-        if name not in SECRETS:
-            raise ValueError(f"{name} is none of {', '.join(SECRETS)}")
+        """One of SECRETS, or the REGISTRY_LOGIN of a stack that has one, marked as secret."""
+        known = (*SECRETS, REGISTRY_LOGIN) if self.has_registry_login else SECRETS
+        if name not in known:
+            raise ValueError(f"{name} is none of {', '.join(known)}")
         return self.secrets.apply(lambda secrets: secrets[name])
 
     @staticmethod
@@ -105,7 +108,6 @@ class StackConfig:
         return StackConfig(
             profile=config.require("profile"),
             image_pull_policy=config.require("imagePullPolicy"),
-            image_pull_secrets=tuple(config.require_object("imagePullSecrets")),
             api_url=config.require("apiUrl"),
             edge_node_port=config.require_int("edgeNodePort"),
             edge_addresses=tuple(config.require_object("edgeAddresses")),
@@ -115,21 +117,13 @@ class StackConfig:
             entropy=config.require("entropy"),
             images=config.require_object("images"),
             secrets=config.require_secret_object("secrets"),
+            has_registry_login=REGISTRY_LOGIN in secrets,
         )
 
 
 def _check(key: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ValueError(f"plm:{key} is {value!r}; known are {', '.join(known)}")
-
-
-def _check_pull_secrets(names: tuple[str, ...]) -> None:
-    for name in names:
-        # A reference such as registry.example.com/plm would pass as a name until the first pod is made.
-        if len(name) > _NAME_LENGTH_MAX or not re.fullmatch(NAME_PATTERN, name):
-            raise ValueError(f"plm:imagePullSecrets names {name!r}, which no Secret can be called")
-    if len(set(names)) < len(names):
-        raise ValueError("plm:imagePullSecrets names a Secret twice")
 
 
 def unknown_keys(keys: frozenset[str]) -> set[str]:

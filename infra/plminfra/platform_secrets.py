@@ -4,13 +4,13 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from plminfra import pods
-from plminfra.config import StackConfig
+from plminfra.config import REGISTRY_LOGIN, StackConfig
 
 
 def create(
     namespace: pulumi.Input[str], config: StackConfig, opts: pulumi.ResourceOptions
 ) -> list[pulumi.Resource]:
-    """The CA, the ledger's password, and the API keys' hashes."""
+    """The CA, the ledger's password, the API keys' hashes, and the login by which images are pulled, if any."""
     authority = {
         "tls.crt": config.secret("caCertificate"),
         "tls.key": config.secret("caKey"),
@@ -21,10 +21,15 @@ def create(
         "pg-ledger": {"password": config.secret("ledger")},
         "gateway-api-keys": {"keys.json": config.secret("apiKeysFile")},
     }
+    types = {}
+    for name in config.image_pull_secrets:
+        contents[name] = {".dockerconfigjson": config.secret(REGISTRY_LOGIN)}
+        types[name] = "kubernetes.io/dockerconfigjson"
     return [
         k8s.core.v1.Secret(
             f"secret-{name}",
             metadata=pods.metadata(name, namespace, of="plm"),
+            type=types.get(name),
             string_data=content,
             opts=opts,
         )

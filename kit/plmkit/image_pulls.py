@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plmkit.kubectl import NAMESPACE, with_context
+from plmkit.kubectl import with_context
 
 _NEVER = "ErrImageNeverPull"
 _REASONS = frozenset(
@@ -18,7 +18,7 @@ class FailedPull:
 
     image: str
     said: str
-    secrets: tuple[str, ...]  # by which the pod pulls
+    has_login: bool  # the pod names a Secret to pull by
 
     @property
     def what(self) -> str:
@@ -34,13 +34,12 @@ class FailedPull:
         if self.said.startswith(_NEVER):
             return f"plm:imagePullPolicy: IfNotPresent in the stack's file, then {up}"
         registry = self.image.partition("/")[0]
-        if not self.secrets:
-            return (
-                f"{up}, which pushes it; where {registry} asks who pulls, plm:imagePullSecrets in the"
-                " stack's file names a Secret for it: docs/operating.md, Another cluster"
-            )
-        seen = with_context(f"kubectl get secret {' '.join(self.secrets)} -n {NAMESPACE}", context)
-        return f"{up}, which pushes it; where {registry} refuses those who pull: {seen}"
+        given = f"{with_context('plm stack init', context)} --registry-login FILE"
+        if not self.has_login:
+            return f"{up}, which pushes it; where {registry} asks who pulls, before it: {given}"
+        return (
+            f"{up}, which pushes it; where {registry} knows that login no more, before it: {given}"
+        )
 
 
 def find_failed_pull(pods: Iterable[Mapping[str, Any]]) -> FailedPull | None:
@@ -50,7 +49,6 @@ def find_failed_pull(pods: Iterable[Mapping[str, Any]]) -> FailedPull | None:
             waiting = container.get("state", {}).get("waiting") or {}
             if waiting.get("reason") in _REASONS:
                 words = filter(None, (waiting["reason"], waiting.get("message")))
-                named = pod.get("spec", {}).get("imagePullSecrets", ())
-                secrets = tuple(str(each["name"]) for each in named)
-                return FailedPull(str(container.get("image")), ": ".join(words), secrets)
+                has_login = bool(pod.get("spec", {}).get("imagePullSecrets"))
+                return FailedPull(str(container.get("image")), ": ".join(words), has_login)
     return None

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
+from plminfra.config import REGISTRY_LOGIN
 from support import charts, objects, program
 from support.charts import Manifest
 from support.objects import Workload, of_kind, title, workloads
 from support.program import IMAGES, SECRETS, texts_of
 
+PULL_SECRET = "kubernetes.io/dockerconfigjson"
 LABELS = {f"app.kubernetes.io/{name}" for name in ("name", "component", "part-of", "managed-by")}
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -199,15 +201,21 @@ def pulled_with(each: Workload) -> list[str]:
     return [secret["name"] for secret in each.pod.get("imagePullSecrets", [])]
 
 
-def test_every_pod_pulls_with_the_secrets_that_the_stack_names_the_mesh_nodes_too() -> None:
-    names = ["registry", "registry.example.com"]
-    found = objects.everything(program.run(program.configuration(imagePullSecrets=names)))
+def test_every_pod_pulls_by_the_login_that_the_stack_keeps_the_mesh_nodes_too() -> None:
+    login = '{"auths": {"registry.example": {"auth": "a-login"}}}'
+    secrets = {**SECRETS, REGISTRY_LOGIN: login}
+    recorder = program.run(program.configuration(secrets=secrets))
+    found = objects.everything(recorder)
+    [secret] = [each for each in of_kind(found, "Secret") if each.get("type") == PULL_SECRET]
+    assert secret["stringData"] == {".dockerconfigjson": login}
+    assert any(login in each.secrets for each in recorder.resources.values())
     pulling = {each.name: pulled_with(each) for each in workloads(found)}
     assert {"pg", "nats", "edge", "plm-operator", "ledger", "gateway", "node-a"} <= pulling.keys()
-    assert {name: other for name, other in pulling.items() if other != names} == {}
+    wanted = [secret["metadata"]["name"]]
+    assert {name: other for name, other in pulling.items() if other != wanted} == {}
 
 
-def test_pods_that_need_no_secret_to_pull_name_none(everything: list[Manifest]) -> None:
+def test_pods_that_need_no_login_to_pull_name_none(everything: list[Manifest]) -> None:
     """Not even an empty list: the API server drops it, and whoever compares would find it missing for ever."""
     assert [each.name for each in workloads(everything) if "imagePullSecrets" in each.pod] == []
 

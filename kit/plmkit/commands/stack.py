@@ -1,5 +1,6 @@
 """`plm stack`: make the stack once, and the environment in which plain `pulumi` works on it."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,13 +50,20 @@ def init(
         str,
         typer.Option(help="Where people reach the edge of that cluster: https://ADDRESS:30443."),
     ] = "",
+    registry_login: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Docker configuration (config.json) with the login by which that cluster pulls.",
+        ),
+    ] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Make the stack where it is missing; an existing one keeps its secrets and takes what is given."""
     from plmkit.stack import making
 
     workspace = Workspace(find_places(), chosen_context(context))
-    made = making.init(workspace, registry=registry, api_url=api_url)
+    made = making.init(workspace, registry=registry, api_url=api_url, login_file=registry_login)
     if output is Output.JSON:
         emit_json({"stack": workspace.stack, "file": str(workspace.configuration), "made": made})
         return

@@ -79,8 +79,6 @@ def up(
     with steps.step("stack"):
         making.init(workspace)
         making.set_images(workspace, references)
-    if workspace.context is not None:
-        _tell_of_pull_secrets(workspace)
     with steps.step("pulumi up"):
         deploy(workspace)
     with steps.step("nodes"):
@@ -135,22 +133,12 @@ def _registry(workspace: Workspace) -> str:
 def _look_at_cluster(workspace: Workspace) -> bool:
     """Whether it could be looked at: not without kubectl. Raises KitError where nothing can be deployed to it."""
     from plmkit.kubectl import find_kubectl, has_kubectl
-    from plmkit.stack import pull_secrets, vacancy
+    from plmkit.stack import vacancy
 
     if not has_kubectl(workspace.places):
         return False
-    kubectl = find_kubectl(workspace.places, workspace.context)
-    vacancy.check(workspace, kubectl)
-    pull_secrets.check(workspace, kubectl)
+    vacancy.check(workspace, find_kubectl(workspace.places, workspace.context))
     return True
-
-
-def _tell_of_pull_secrets(workspace: Workspace) -> None:
-    """Only now: where there is no namespace yet, Pulumi makes it next, and pods in it begin to wait at once."""
-    from plmkit.kubectl import find_kubectl
-    from plmkit.stack import pull_secrets
-
-    pull_secrets.tell(workspace, find_kubectl(workspace.places, workspace.context))
 
 
 def _provide_images(

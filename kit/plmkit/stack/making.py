@@ -18,7 +18,7 @@ import yaml
 from plmkit import registries
 from plmkit.console import ExitCode, KitError, say
 from plmkit.kubectl import with_context
-from plmkit.stack import edge_address, edge_certificate, pulumi
+from plmkit.stack import edge_address, edge_certificate, pulumi, registry_login
 from plmkit.stack import secrets as stack_secrets
 from plmkit.stack.target import check_target, content_of
 from plmkit.stack.workspace import EMBEDDED, Workspace
@@ -30,22 +30,28 @@ _SECRETS = "plm:secrets"
 _SCRATCH = "plm-stack-"
 
 
-def init(workspace: Workspace, *, registry: str = "", api_url: str = "") -> bool:
+def init(
+    workspace: Workspace, *, registry: str = "", api_url: str = "", login_file: Path | None = None
+) -> bool:
     """Make the stack where it is missing; whether it was.
 
-    One that is there keeps its secrets. It takes another registry and another address of its edge, and a new API key
-    where its credentials are gone.
+    One that is there keeps its secrets. It takes another registry, another login there and another address of its
+    edge, and a new API key where its credentials are gone.
     """
     check_target(workspace)
     plain = _plain(registry, api_url)
+    login = _login(workspace, registry, login_file)
     if not workspace.configuration.exists():
         edge_address.check_given(api_url, workspace.context)
     with _turn(workspace):
         if not workspace.configuration.exists():
-            _make(workspace, plain)
+            _make(workspace, plain, login)
             return True
         for name, value in plain.items():
             _configure(workspace, name, value)
+        if login:
+            with _draft(workspace) as draft:
+                _encrypt(workspace, draft, {**_secrets(workspace, draft), **login})
         if not workspace.is_made:
             _renew_key(workspace)
         elif api_url:
@@ -105,7 +111,22 @@ def _plain(registry: str, api_url: str) -> dict[str, Any]:
     return found
 
 
-def _make(workspace: Workspace, given: Mapping[str, Any]) -> None:
+def _login(workspace: Workspace, registry: str, file: Path | None) -> dict[str, str]:
+    """By its name among the secrets."""
+    if file is None:
+        return {}
+    known = configured(workspace, "registry") if workspace.configuration.exists() else ""
+    if not (registry or known):
+        cure = with_context("plm stack init", workspace.context)
+        raise KitError(
+            "a login is for a registry, and the stack names none",
+            f"{cure} --registry REGISTRY/PATH --registry-login {file}",
+            ExitCode.WRONG_USAGE,
+        )
+    return {"registryLogin": registry_login.read(file, registry or known)}
+
+
+def _make(workspace: Workspace, given: Mapping[str, Any], login: Mapping[str, str]) -> None:
     workspace.backend.mkdir(mode=0o700, exist_ok=True)
     if not workspace.passphrase.exists():
         write_private(workspace.passphrase, secrets.token_urlsafe(_PASSPHRASE_BYTES))
@@ -115,7 +136,7 @@ def _make(workspace: Workspace, given: Mapping[str, Any]) -> None:
         _create(workspace, draft.parent)
         values = yaml.safe_load(draft.read_text()) or {}
         draft.write_text(yaml.safe_dump({**values, "config": plain}))
-        _encrypt(workspace, draft, made.values)
+        _encrypt(workspace, draft, {**made.values, **login})
     _write_credentials(workspace, made.api_key, made.authority_certificate)
 
 
@@ -221,12 +242,6 @@ def _api_url(workspace: Workspace) -> str:
 def configured(workspace: Workspace, name: str) -> str:
     """A plain value of the stack's file, or an empty string."""
     return str(_read(workspace)["config"].get(f"plm:{name}") or "")
-
-
-def configured_names(workspace: Workspace, name: str) -> tuple[str, ...]:
-    """A plain list of the stack's file, or an empty one. What is no list Pulumi refuses."""
-    found = _read(workspace)["config"].get(f"plm:{name}")
-    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def set_images(workspace: Workspace, references: Mapping[str, str]) -> bool:

@@ -77,16 +77,15 @@ def test_elsewhere_the_registry_is_named_and_that_it_may_ask_who_pulls() -> None
     [cure] = {cure for _, cure in troubles("team/x", reason="ImagePullBackOff")}
     assert cure == (
         "plm up --context team/x, which pushes it; where registry.example:5000 asks who pulls,"
-        " plm:imagePullSecrets in the stack's file names a Secret for it: docs/operating.md,"
-        " Another cluster"
+        " before it: plm stack init --context team/x --registry-login FILE"
     )
 
 
-def test_elsewhere_a_pod_that_pulls_by_a_secret_has_it_named() -> None:
+def test_elsewhere_a_pod_that_pulls_by_a_login_may_need_another() -> None:
     [cure] = {cure for _, cure in troubles("prod", "one", "two", reason="ErrImagePull")}
     assert cure == (
-        "plm up --context prod, which pushes it; where registry.example:5000 refuses those who"
-        " pull: kubectl get secret one two -n plm --context prod"
+        "plm up --context prod, which pushes it; where registry.example:5000 knows that login no"
+        " more, before it: plm stack init --context prod --registry-login FILE"
     )
 
 

@@ -12,7 +12,7 @@ from plmkit.commands import up
 from plmkit.console import KitError
 from plmkit.doctor import Finding
 from plmkit.images import Image
-from plmkit.stack import Workspace, making, pull_secrets, pulumi, remains, vacancy
+from plmkit.stack import Workspace, making, pulumi, remains, vacancy
 from support.kit_process import Kit
 from support.programs import put
 
@@ -73,8 +73,6 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     monkeypatch.setattr(images, "push", made.push)
     monkeypatch.setattr(localcluster, "LocalCluster", made.local_cluster)
     monkeypatch.setattr(vacancy, "check", made.note("look at the cluster"))
-    monkeypatch.setattr(pull_secrets, "check", made.note("look for pull secrets"))
-    monkeypatch.setattr(pull_secrets, "tell", made.note("tell of pull secrets"))
     monkeypatch.setattr(making, "init", made.note("stack"))
     monkeypatch.setattr(making, "set_images", made.set_images)
     monkeypatch.setattr(making, "configured", lambda _workspace, name: made.configured[name])
@@ -181,11 +179,11 @@ def test_a_foreign_cluster_gets_its_images_by_its_registry_and_ours_is_not_start
     (kit.state / "Pulumi.tiny-prod.yaml").write_text("config: {kubernetes:context: prod}\n")
     done = kit.call("up", "--context", "prod")
     assert done.returncode == 0, done.stderr
-    before = "doctor, look at the cluster, look for pull secrets, tools, images, "
-    after = (
-        "push to registry.example/plm, stack, set images, tell of pull secrets, pulumi up, nodes"
+    before, after = (
+        "doctor, look at the cluster, tools, images",
+        "stack, set images, pulumi up, nodes",
     )
-    assert ", ".join(steps.done) == before + after
+    assert ", ".join(steps.done) == f"{before}, push to registry.example/plm, {after}"
     assert steps.references == REMOTE
     assert 'kubectl  eval "$(plm stack env --context prod)"; ' in done.stdout
     assert "kubectl -n plm get plm --context prod\n" in done.stdout
@@ -204,8 +202,7 @@ def test_a_foreign_cluster_is_looked_at_later_where_kubectl_must_be_built_first(
     bare = replace(kit, system_programs=False)
     done = bare.call("up", "--context", "prod")
     assert done.returncode == 0, done.stderr
-    looks = ["look at the cluster", "look for pull secrets"]
-    assert steps.done[:5] == ["doctor", "tools", *looks, "images"]
+    assert steps.done[:4] == ["doctor", "tools", "look at the cluster", "images"]
 
 
 @pytest.mark.parametrize("kind", ["registry", "cluster"])
