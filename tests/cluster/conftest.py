@@ -15,7 +15,8 @@ from support.waiting import wait_until
 
 MESH50_READY_S = 300
 
-# The fifty nodes come with test_kills and go with the pages' last command; what takes the platform apart comes last.
+# The fifty nodes come with test_kills and go with the pages' last command; what takes the platform apart comes last,
+# and after it what wants the machine for itself.
 _LATE = (
     "test_kills",
     "test_payment_file",
@@ -24,6 +25,7 @@ _LATE = (
     "test_tamper",
     "test_stack",
     "test_down",
+    "test_other_cluster",
 )
 
 

@@ -1,8 +1,6 @@
 """A gateway over real HTTPS that settles whatever is well-formed, once per key: for `plm` as a process of its own."""
 
 import json
-import socket
-import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import trustme
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from support.https import served
 
 API_KEY = "a-key-of-the-test"
 
@@ -81,30 +79,15 @@ def _receipt(key: str, body: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def running_gateway(state: Path) -> Iterator[FakeGateway]:
-    """A fake gateway, with the credentials for it in this state folder.
-
-    On asyncio's TLS: a socket of `ssl` itself stays open, and its warning fails some later test,
-    when the client was killed between its connection and its handshake.
-    """
+    """A fake gateway, with the credentials for it in this state folder."""
     authority, gateway = trustme.CA(), FakeGateway()
     app = Starlette(routes=[Route("/{path:path}", gateway.post, methods=["POST"])])
-    config = uvicorn.Config(app, log_config=None, lifespan="off")
-    config.load()
-    config.ssl = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(config.ssl)
-    server, door = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
     authority.cert_pem.write_to_path(state / "ca.crt")
-    credentials = {
-        "apiUrl": f"https://127.0.0.1:{door.getsockname()[1]}",
-        "apiKey": API_KEY,
-        "caFile": str(state / "ca.crt"),
-    }
-    (state / "credentials.json").write_text(json.dumps(credentials))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
-    thread.start()
-    try:
+    with served(app, authority) as port:
+        credentials = {
+            "apiUrl": f"https://127.0.0.1:{port}",
+            "apiKey": API_KEY,
+            "caFile": str(state / "ca.crt"),
+        }
+        (state / "credentials.json").write_text(json.dumps(credentials))
         yield gateway
-    finally:
-        server.should_exit = server.force_exit = True
-        thread.join()
-        door.close()

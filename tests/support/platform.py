@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,13 @@ class Platform:
     """One installation, with its state in a folder of its own."""
 
     places: Places
+    variables: Mapping[str, str] = field(default_factory=dict)  # of whoever types the commands
 
     @property
     def environment(self) -> Mapping[str, str]:
         return {
             **os.environ,
+            **self.variables,
             "PLM_STATE_DIR": str(self.places.state),
             "PLM_CACHE_DIR": str(self.places.cache),
             "NO_COLOR": "1",
