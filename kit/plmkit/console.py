@@ -5,7 +5,10 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum, StrEnum
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # Where no terminal says how wide it is.
 _WIDTH_OF_FILES = 200
@@ -101,3 +104,32 @@ def emit_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def is_interactive() -> bool:
     """Whether progress may be drawn: stderr is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()
+
+
+def drawing_console() -> "Console":
+    """What progress is drawn on: stderr. What is drawn where nobody can see it any more is lost."""
+    from rich.console import Console  # noqa: PLC0415 - `plm --help` must answer at once
+
+    return Console(file=cast(TextIO, _Drawn(sys.stderr)))
+
+
+class _Drawn:
+    """stderr as it is now: rich puts something of its own in its place while it draws."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+        except OSError:
+            _close(self._stream)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            _close(self._stream)

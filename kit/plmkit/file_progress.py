@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from plmkit.console import is_interactive, say
+from plmkit.console import drawing_console, is_interactive, say
 from plmkit.paying import Tally
 from plmkit.result_file import Result
 
@@ -51,15 +51,19 @@ class FileProgress:
             self._drawn.update(self._task, completed=self.bytes_read, description=counts)
 
     def _draw(self) -> None:
-        from rich.console import Console  # noqa: PLC0415 - nobody waits for it where nothing is drawn
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - as above
+        from rich.progress import (  # noqa: PLC0415 - nobody waits for it where nothing is drawn
+            BarColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
 
         self._drawn = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} % of the file"),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
+            console=drawing_console(),
             transient=True,
         )
         self._task = self._drawn.add_task("", total=self._bytes_total)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from plmkit.console import Output, emit_json, emit_table, is_interactive, say
+from plmkit.console import Output, drawing_console, emit_json, emit_table, is_interactive, say
 from plmkit.state import find_places
 
 _EXAMPLES = """
@@ -82,9 +82,7 @@ class Progress:
             say(self._title)
             yield
             return
-        from rich.console import Console
-
-        with Console(stderr=True).status(self._title) as self._status:
+        with drawing_console().status(self._title) as self._status:
             yield
         self._status = None
 

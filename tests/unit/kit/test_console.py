@@ -1,5 +1,7 @@
 """Data that finds no place to go, no reader or no letters is no verdict and no traceback."""
 
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -96,3 +98,51 @@ def test_what_an_encoding_lacks_is_escaped(kit: Kit, gateway: FakeGateway) -> No
     assert done.returncode == ExitCode.GOOD, done.stderr
     assert "zahlungen-\\xe4.results.csv\n" in done.stdout
     assert set(gateway.paid) == {"k1"}
+
+
+DRAWING = {
+    "plm tools": """
+from plmkit.commands.tools import Progress
+progress = Progress()
+with progress.building("helm", 1, 2, None):
+    gone()
+    progress.progress(1, 2, 3.0)
+progress.say("built")
+""",
+    "plm pay --file": """
+from plmkit.file_progress import FileProgress
+from plmkit.paying import Tally
+from plmkit.payment_file import BadLine
+from plmkit.result_file import bad_line_result
+with FileProgress(100) as progress:
+    gone()
+    progress(bad_line_result(BadLine(1, "", "no line of CSV")), Tally())
+""",
+}
+GONE = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+def gone():
+    os.write(1, b"drawn\\n")  # print would be drawn too
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("drawing", DRAWING.values(), ids=DRAWING)
+def test_work_goes_on_where_the_terminal_that_it_is_drawn_on_goes_away(drawing: str) -> None:
+    """As under `disown`: a payment file, or an hour of building, must not end for it."""
+    terminal, own = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{GONE}{drawing}print('done')"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=own,
+        start_new_session=True,
+        text=True,
+    )
+    os.close(own)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "drawn\n"
+    os.close(terminal)
+    said, _ = process.communicate(timeout=60)
+    assert (said, process.returncode) == ("done\n", 0)
