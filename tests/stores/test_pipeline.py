@@ -25,6 +25,12 @@ ELSEWHERE = TransferOrder("elsewhere", "link/a/c", "link/c/a", 1, "USD")
 BACK = TransferOrder("back", "link/b/a", "link/a/b", demo_mesh.VOLUME, "USD")
 
 
+@pytest.fixture(autouse=True)
+def _no_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a batch of nothing would take the place behind the first one."""
+    monkeypatch.setattr("plm.ledger.writer._TICK_S", 4 * _SOON_S)
+
+
 @asynccontextmanager
 async def held_up(database: Database) -> AsyncIterator[asyncpg.Connection]:
     """No batch can commit until this transaction, which holds the row of the epoch, has ended."""
@@ -174,13 +180,14 @@ async def test_nobody_waits_for_what_a_lost_batch_makes_void(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next one's payments are still being read, as from a server that has fallen silent."""
-    async with leading_writer(database.ledger) as writer:
+    patient = database.ledger.model_copy(update={"command_timeout_s": 4 * _SOON_S})
+    async with leading_writer(patient) as writer:
         await ask_all(writer, demo_mesh.founding())
         async with held_up(database) as other:
             tasks = await asked(writer, database, ALL)
             monkeypatch.setattr(recalling.Recall, "look_up", reading_for_long)
             tasks.append(asyncio.create_task(writer.submit(ELSEWHERE)))
-            await database.until_asked("SELECT pg_sleep(9)")
+            await database.until_waiting("PgSleep")
             await other.execute("UPDATE writer SET epoch = epoch + 1")
         async with asyncio.timeout(_SOON_S):
             await check_nothing_was_done(database, tasks)
@@ -189,7 +196,7 @@ async def test_nobody_waits_for_what_a_lost_batch_makes_void(
 
 
 async def reading_for_long(_: recalling.Recall, reader: asyncpg.Connection, *__: object) -> None:
-    await reader.execute("SELECT pg_sleep(9)")
+    await reader.execute(f"SELECT pg_sleep({4 * _SOON_S})")
 
 
 async def test_a_writer_that_is_stopped_tells_what_became_of_what_it_had_sent(

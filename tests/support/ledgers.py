@@ -82,9 +82,9 @@ class Database:
         """Wait until some connection waits for a lock."""
         await self._until_some("wait_event_type = 'Lock'")
 
-    async def until_asked(self, sql: str) -> None:
-        """Wait until some connection is at this statement."""
-        await self._until_some("state = 'active' AND query = $1", sql)
+    async def until_waiting(self, event: str) -> None:
+        """Wait until some connection waits for this, by Postgres' name for it."""
+        await self._until_some("wait_event = $1", event)
 
     async def _until_some(self, condition: str, *arguments: object) -> None:
         ours = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"

@@ -141,6 +141,16 @@ class Term:
             raise committing.Fenced
         self._proven_at = asked_at
 
+    def give_up(self) -> None:
+        """Hang up, in the moment in which a batch has failed.
+
+        A batch that took too long must not be cancelled, which the driver is about to ask for: a commit that waits for
+        a synchronous standby would then be seen by all and be on one disk alone. And nobody shall wait for what is
+        still being read for the next batch, which will never be sent.
+        """
+        self.connection.terminate()
+        self.reader.terminate()
+
 
 def _at_fault(command: Command) -> Unavailable:
     kind = type(command).__name__

@@ -215,8 +215,7 @@ async def _fly(term: Term, batch: Batch, before: asyncio.Task[None] | None) -> N
     try:
         await term.write(batch)
     except BaseException:
-        # What is decided meanwhile will never be sent: nobody shall wait for what is still being read for it.
-        term.reader.terminate()
+        term.give_up()
         raise
 
 
