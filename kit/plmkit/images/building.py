@@ -37,6 +37,7 @@ def forget_older(places: Places) -> None:
 def _bring_up_to_date(shop: Workshop, say: Say, *, keep_older: bool) -> dict[str, Image]:
     places = shop.places
     keys = recipes.keys(places.checkout, places.cache / "tools" / "bin", base.content_key())
+    shop.layout.drop_torn_index()
     images = shop.known()
     shop.buildah.prepare()
     due = _due(shop, keys, images)

@@ -18,12 +18,21 @@ class Layout:
 
     folder: Path
 
+    @property
+    def _index_file(self) -> Path:
+        return self.folder / "index.json"
+
     def _index(self) -> list[dict[str, Any]]:
-        path = self.folder / "index.json"
-        if not path.exists():
+        try:
+            manifests: list[dict[str, Any]] = json.loads(self._index_file.read_text())["manifests"]
+        except (FileNotFoundError, ValueError):
             return []
-        manifests: list[dict[str, Any]] = json.loads(path.read_text())["manifests"]
         return manifests
+
+    def drop_torn_index(self) -> None:
+        """One whose writing was cut off, as skopeo does it in place: it names no image, and takes none up."""
+        if not self._index():
+            self._index_file.unlink(missing_ok=True)
 
     def _blob(self, digest: str) -> Path:
         return self.folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
@@ -67,7 +76,7 @@ class Layout:
         index = {"schemaVersion": 2, "manifests": kept}
         fresh = self.folder / "index.json.new"
         fresh.write_text(json.dumps(index))
-        fresh.replace(self.folder / "index.json")
+        fresh.replace(self._index_file)
         used = {each["digest"] for each in kept}
         for each in list(used):
             manifest = json.loads(self._blob(each).read_text())

@@ -167,6 +167,20 @@ def test_a_record_that_cannot_be_read_is_none(builder: PaperBuilder, places: Pla
     assert list(images.ensure(places)) == PUBLISHED
 
 
+@pytest.mark.parametrize("left", [0, 100])
+def test_an_index_that_was_cut_off_costs_what_it_named(
+    builder: PaperBuilder, places: Places, built: dict[str, Image], left: int
+) -> None:
+    """By a kill: skopeo writes it in place, and adds to it only where it is whole."""
+    index = places.cache / "images" / "layout" / "index.json"
+    index.write_text(index.read_text()[:left])
+    again = images.ensure(places)
+    assert [again[name].digest for name in PUBLISHED] == [built[name].digest for name in PUBLISHED]
+    assert sorted(builder.built) == sorted(PUBLISHED)
+    kept = Layout(index.parent)
+    assert all(kept.descriptor(f"plm.local/{name}") for name in PUBLISHED)
+
+
 def test_parts_of_the_cache_may_be_removed_on_their_own(
     builder: PaperBuilder, places: Places, built: dict[str, Image]
 ) -> None:
