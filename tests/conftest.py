@@ -4,10 +4,16 @@ import signal
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach what tests start: in the background of a shell it is ignored, and that is inherited."""
+    """Properties are not judged by how long an example takes, and Ctrl-C reaches what tests start."""
+    # On a machine that does something else beside, one in thousands takes long.
+    quiet = [HealthCheck.too_slow]
+    settings.register_profile("any machine", settings(), deadline=None, suppress_health_check=quiet)
+    settings.load_profile("any machine")
+    # In the background of a shell it is ignored, and that is inherited.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

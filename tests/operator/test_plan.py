@@ -107,7 +107,7 @@ def all_children(spec: MeshNodeSpec) -> dict[str, Any]:
 
 
 @given(data=st.data(), spec=SPECS, history=commands(), is_available=st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_observed_set_converges(
     data: st.DataObject,
     spec: MeshNodeSpec,
@@ -145,7 +145,7 @@ def test_any_observed_set_converges(
     strange=st.sets(st.sampled_from(sorted(HARMS)), min_size=1),
     history=commands(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_plan_ever_touches_what_the_node_does_not_own(
     data: st.DataObject, spec: MeshNodeSpec, strange: set[str], history: list[Former]
 ) -> None:
@@ -172,7 +172,7 @@ def test_no_plan_ever_touches_what_the_node_does_not_own(
 
 
 @given(spec=SPECS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_plan_is_a_function_of_what_it_sees(spec: MeshNodeSpec) -> None:
     """Same input, same plan; and nothing that it was given has changed."""
     world = PlanWorld()

@@ -35,7 +35,7 @@ def test_what_is_written_is_what_is_read(database: Database) -> None:
             )
         )
 
-        @settings(max_examples=300, deadline=None)
+        @settings(max_examples=300)
         @given(COLUMNS)
         def survives(column: tuple[str, Sequence[object]]) -> None:
             kind, values = column

@@ -103,9 +103,6 @@ def loop() -> Iterator[Loop]:
 def test_the_ledger_is_its_model(database: Database, loop: Loop) -> None:
     OnPostgres.database, OnPostgres.loop = database, loop
     chosen = settings(
-        max_examples=30,
-        stateful_step_count=40,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
+        max_examples=30, stateful_step_count=40, suppress_health_check=list(HealthCheck)
     )
     run_state_machine_as_test(OnPostgres, settings=chosen)

@@ -53,4 +53,4 @@ class InMemory(LedgerMachine):
 
 
 TestTheLedger = InMemory.TestCase
-TestTheLedger.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+TestTheLedger.settings = settings(max_examples=300, stateful_step_count=40)

@@ -109,7 +109,7 @@ async def a_payment_in_a_storm(
     event(f"settled at attempt {min(len(answer.attempts), 4)}")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(faults, victims, delays_s), max_size=STEPS_MAX),
     st.lists(st.none() | st.sampled_from([0.005, 0.2, 1.0, 4.0]), min_size=1, max_size=3),

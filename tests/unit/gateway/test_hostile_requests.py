@@ -84,7 +84,7 @@ def is_proper(body: bytes) -> bool:
     return texts_only and order.keys() == ORDER.keys() and amount > 0
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(bodies, keys)
 def test_no_body_and_no_key_breaks_paying(gateway: PaperGateway, body: bytes, key: bytes) -> None:
     head = len(gateway.mesh.ledger.chain)
@@ -97,14 +97,14 @@ def test_no_body_and_no_key_breaks_paying(gateway: PaperGateway, body: bytes, ke
         assert len(gateway.mesh.ledger.chain) == head
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.sampled_from(["/v1/routes", "/debug/hold/b", "/v1/ledger/verify"]), bodies)
 def test_no_body_breaks_what_else_takes_one(gateway: PaperGateway, path: str, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     check(send(gateway, {"method": "POST", "url": path, "content": body, "headers": headers}))
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     st.sampled_from(["/v1/payments/", "/v1/ledger/", "/debug/hold/", "/v1/", "/"]), paths, queries
 )
@@ -115,7 +115,7 @@ def test_no_path_and_no_query_breaks_asking(
     check(send(gateway, {"method": "GET", "url": url, "params": query}))
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.binary(max_size=60), st.binary(max_size=40))
 def test_no_header_breaks_anything(
     gateway: PaperGateway, value: bytes, content_type: bytes
