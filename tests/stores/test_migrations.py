@@ -11,7 +11,8 @@ from plm.migrate.plan import BadMigrationsError
 from plm.migrate.runner import migrate
 from plm.migrate.settings import MigrateSettings
 from support.ledgers import Database, migrate_settings
-from support.postgres import PostgresServer, free_port
+from support.ports import free_port
+from support.postgres import PostgresServer
 
 
 async def schema(database: Database) -> list[str]:
@@ -75,9 +76,9 @@ async def test_a_file_takes_as_long_as_it_takes_and_is_planned_as_usual(
     database: Database, tmp_path: Path
 ) -> None:
     """The time and the plans of the services are for rows that are found by key: a migration may read them all."""
-    sql = "CREATE TABLE plans AS SELECT current_setting('enable_seqscan') AS seqscan; SELECT pg_sleep(0.7)"
+    sql = "CREATE TABLE plans AS SELECT current_setting('enable_seqscan') AS seqscan; SELECT pg_sleep(1.5)"
     settings = with_files(database, tmp_path, **{"002_note_plans": sql})
-    hasty = settings.postgres.model_copy(update={"command_timeout_s": 0.3})
+    hasty = settings.postgres.model_copy(update={"command_timeout_s": 1.0})
     assert await migrate(settings.model_copy(update={"postgres": hasty})) == 1
     assert (await database.run("SELECT seqscan FROM plans"))[0]["seqscan"] == "on"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 from plmkit.state import find_places
-from support.postgres import free_port
+from support.ports import free_port
 from support.waiting import wait_until
 
 _START_S = 60.0

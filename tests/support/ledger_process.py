@@ -13,7 +13,7 @@ from plm.transport.tls import TlsSettings
 from support.leaves import new_authority, write_leaf
 from support.ledgers import Database
 from support.mesh import Service
-from support.postgres import free_port
+from support.ports import free_port
 
 _IDENTITIES = {name: ids.service_spiffe(name) for name in ("ledger", "gateway", "operator")} | {
     f"node-{node_id}": ids.node_spiffe(node_id) for node_id in "abcd"
@@ -32,7 +32,7 @@ class LedgerProcess:
     async def client(self, name: str) -> AsyncIterator[LedgerClient]:
         """A client with the certificate of `gateway`, `operator` or `node-a` to `node-d`."""
         channels = Channels(TlsSettings(directory=self.folder / name))
-        settings = LedgerClientSettings(target=f"127.0.0.1:{self.port}", timeout_s=5.0)
+        settings = LedgerClientSettings(target=f"127.0.0.1:{self.port}", timeout_s=20.0)
         try:
             yield LedgerClient(channels, settings)
         finally:

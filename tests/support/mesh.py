@@ -22,12 +22,13 @@ from plm.wire import plm_pb2 as pb
 from plm.wire.plm_pb2_grpc import LedgerStub
 from support.leaves import Authority, new_authority, write_leaf
 from support.nats import NatsServer, throwaway_nats
-from support.postgres import PostgresServer, free_port, throwaway_postgres
+from support.ports import free_port
+from support.postgres import PostgresServer, throwaway_postgres
 from support.waiting import wait_until
 
 API_KEY = "operator-key-of-the-test"
 CLIENT_KEY = "client-key-of-the-test"
-_START_S = 30.0
+_START_S = 90.0  # seven processes begin at once
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plmkit.state import find_places
-from support.postgres import free_port
+from support.ports import free_port
 from support.waiting import wait_until
 
-_START_S = 15.0
+_START_S = 60.0
 _CONFIGURATION = """
 listen: 127.0.0.1:{port}
 http: 127.0.0.1:{monitor}

@@ -5,7 +5,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,17 +16,12 @@ from pathlib import Path
 from plm.migrate.runner import migrate
 from plm.migrate.settings import MigrateSettings
 from plm.stores.postgres import PostgresSettings
+from support.living import lives
+from support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 _BINARIES = Path("/usr/lib/postgresql/15/bin")
-_START_S = 30.0
-
-
-def free_port() -> int:
-    """A port on loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+_START_S = 60.0
 
 
 @dataclass
@@ -122,15 +116,8 @@ def _children(pid: int) -> list[int]:
 
 def _wait_gone(pid: int) -> None:
     give_up_at = time.monotonic() + _START_S
-    while Path(f"/proc/{pid}").exists() and _state(pid) != "Z":
+    while lives(pid):
         assert time.monotonic() < give_up_at, f"{pid} does not die"
-
-
-def _state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0]
-    except (FileNotFoundError, ProcessLookupError):
-        return "Z"
 
 
 def _unprivileged() -> int | None:

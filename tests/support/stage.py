@@ -23,7 +23,8 @@ from support.apiserver import ApiServer, throwaway_apiserver
 from support.leaves import Authority, new_authority, write_leaf
 from support.mesh import Service
 from support.paper_ledger import PaperLedger
-from support.postgres import ROOT, free_port
+from support.ports import free_port
+from support.postgres import ROOT
 from support.waiting import wait_until
 
 _T = TypeVar("_T")

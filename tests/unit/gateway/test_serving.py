@@ -19,7 +19,7 @@ from plm.transport.tls import read_version as reading_version
 from starlette.types import Receive, Scope, Send
 from support.echo_node import GATEWAY_NAMES, Mounted, served_serial
 from support.leaves import Authority, Validity, new_authority, write_leaf
-from support.postgres import free_port
+from support.ports import free_port
 from support.waiting import until
 
 EDGE = ids.service_spiffe("edge")
