@@ -33,7 +33,7 @@ def test_two_linked_nodes_become_ready(stage: Stage, operator: Replica) -> None:
 
 def test_kubectl_waits_for_it_and_shows_its_columns(stage: Stage, operator: Replica) -> None:
     make_ready(stage, mesh_node("a"), mesh_node("b"))
-    stage.api.do("wait", "-n", "plm", "--for=condition=Ready", "mn", "--all", "--timeout=10s")
+    stage.api.do("wait", "-n", "plm", "--for=condition=Ready", "mn", "--all", "--timeout=60s")
     head, *lines = stage.api.do("get", "plm", "-n", "plm").splitlines()
     assert head.split() == ["NAME", "READY", "PHASE", "PEERS", "LIQUIDITY", "CERT-EXPIRY", "AGE"]
     assert lines[0].split()[:3] == ["a", "True", "Ready"]
@@ -136,7 +136,7 @@ def test_it_takes_over_nothing_that_others_made(stage: Stage, operator: Replica)
     kinds = (("deployment", "node-n07"), ("secret", "node-n07-tls"))
     before = [stage.api.get(*each) for each in kinds]
     stage.api.apply(mesh_node("n07"))
-    wait_until(lambda: stage.ready("n07") == ("False", "NameTaken"), 5, "it says so")
+    wait_until(lambda: stage.ready("n07") == ("False", "NameTaken"), 20, "it says so")
     for was, each in zip(before, kinds, strict=True):
         now = stage.api.get(*each)
         assert was is not None
@@ -152,7 +152,7 @@ def test_it_takes_over_nothing_that_others_made(stage: Stage, operator: Replica)
 def test_paused_says_so_and_is_left_alone(stage: Stage, operator: Replica) -> None:
     make_ready(stage, mesh_node("a"))
     stage.api.apply(mesh_node("a", paused=True))
-    wait_until(lambda: stage.ready("a") == ("Unknown", "Paused"), 5, "it is paused")
+    wait_until(lambda: stage.ready("a") == ("Unknown", "Paused"), 20, "it is paused")
     stage.api.do("delete", "service", "node-a", "-n", "plm")
     stage.api.apply(mesh_node("b"))
     wait_until(lambda: stage.ready("b") == ("True", "Ready"), 10, "others go on")
@@ -185,7 +185,7 @@ def test_a_deleted_node_leaves_the_mesh_and_its_money_stays(
 ) -> None:
     make_ready(stage, mesh_node("g", links=[link("h", "3.00")]), mesh_node("h"))
     stage.api.do("delete", "meshnode", "g", "-n", "plm")
-    wait_until(lambda: not stage.ledger.books.nodes["g"].enabled, 5, "g is disabled")
+    wait_until(lambda: not stage.ledger.books.nodes["g"].enabled, 20, "g is disabled")
     assert stage.ledger.books.accounts["link/g/h"].posted == 300
 
 

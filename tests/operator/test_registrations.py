@@ -102,9 +102,9 @@ async def test_it_tells_when_the_ledger_comes_and_goes() -> None:
     assert moods == []
     assert "away" in registrations.problem
     is_away[0] = False
-    await until(lambda: moods == [True], 2, "it is back")
+    await until(lambda: moods == [True], 20, "it is back")
     is_away[0] = True
-    await until(lambda: moods == [True, False], 2, "it is gone again")
+    await until(lambda: moods == [True, False], 20, "it is gone again")
     assert not following.done()
     following.cancel()
 

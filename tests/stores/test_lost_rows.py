@@ -8,7 +8,7 @@ from support import demo_mesh
 from support.ledgers import Database, ask_all, leading_writer
 from support.waiting import until
 
-_TAKE_OVER_S = 10.0
+_TAKE_OVER_S = 60.0
 
 
 def move(name: str) -> TransferOrder:

@@ -136,7 +136,7 @@ def test_routing_does_not_wait_for_the_bus(mesh: Mesh) -> None:
         settled(mesh.pay("without-a-bus", "1.00"))
         for generation, fee in ((101, 500), (102, 100)):
             asyncio.run(declare(mesh, "b", Link("d", fee), generation))
-            wait_until(partial(quotes, mesh, fee), 5, "the gateway has heard of the fee")
+            wait_until(partial(quotes, mesh, fee), 30, "the gateway has heard of the fee")
     finally:
         mesh.nats.start()
 

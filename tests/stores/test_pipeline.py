@@ -18,7 +18,7 @@ from support import demo_mesh
 from support.ledgers import Database, ask_all, leading_writer, running_writer
 from support.waiting import until
 
-_SOON_S = 5.0
+_SOON_S = 30.0
 ALL = TransferOrder("all", "link/a/b", "link/b/a", demo_mesh.VOLUME, "USD")
 ONE_MORE = TransferOrder("one-more", "link/a/b", "link/b/a", 1, "USD")
 ELSEWHERE = TransferOrder("elsewhere", "link/a/c", "link/c/a", 1, "USD")

@@ -19,10 +19,10 @@ from plm.stores.postgres import PostgresSettings, open_pool
 from support.postgres import ROOT, PostgresServer
 from support.waiting import until
 
-_LEAD_S = 15.0
-_RELEASE_S = 10.0
-_SENT_S = 15.0
-_BLOCKED_S = 15.0
+_LEAD_S = 60.0
+_RELEASE_S = 30.0
+_SENT_S = 60.0
+_BLOCKED_S = 60.0
 _LOOK_AGAIN_S = 0.02
 # What a refused command must leave as it was. The outbox too: nothing is told of what did not happen.
 _TABLES = (

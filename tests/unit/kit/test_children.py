@@ -9,11 +9,14 @@ import termios
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from plmkit import children
 from plmkit.children import LongOne, TimedOut
 from plmkit.console import ExitCode, KitError
+from support.hasty_time import HastyTime
+from support.living import lives
 from support.programs import put
 from support.waiting import wait_until
 
@@ -67,13 +70,6 @@ def lines(path: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-def is_alive(pid: str) -> bool:
-    try:
-        return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
 def test_a_short_one_that_hangs_is_ended_and_said() -> None:
     with pytest.raises(TimedOut, match="sleep 30 has not ended within 0 s") as late:
         children.run(["sleep", "30"], timeout_s=0.1, cure="fuser -vm /")
@@ -99,7 +95,7 @@ def test_what_has_ended_is_not_waited_for_where_a_child_of_its_keeps_its_pipes(
     done = children.attend(replace(starts, stdin="größer\n", timeout_s=20))
     assert (done.stdout, done.stderr, done.returncode) == ("größer\n", "oh\n", 3)
     [child] = lines(tmp_path / "child")
-    assert is_alive(child)
+    assert lives(int(child))
     os.kill(int(child), signal.SIGKILL)
 
 
@@ -136,19 +132,26 @@ def test_the_third_time_it_is_killed_with_all_that_it_started(
         children.attend(program(f"{tells}; kill -INT $PPID; {LOOP}"))
     assert lines(tmp_path / "told") == ["told", "told"]
     [child] = lines(tmp_path / "child")
-    wait_until(lambda: not is_alive(child), 5, "the child is dead")
+    wait_until(lambda: not lives(int(child)), 30, "the child is dead")
 
 
 def test_what_takes_too_long_is_told_twice_and_then_killed(
     program: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(children, "_PATIENCE_S", (0.3, 0.3))
+    told, tell = tmp_path / "told", children._Attended._tell
+
+    def tell_and_see_it_heard(attended: Any, number: int) -> None:
+        tell(attended, number)
+        wait_until(lambda: len(lines(told)) == attended.told, 30, "it has heard")
+
+    monkeypatch.setattr(children._Attended, "_tell", tell_and_see_it_heard)
+    monkeypatch.setattr(children, "time", HastyTime((tmp_path / "ready").exists))
     endless = program(f"trap 'echo told >> told' INT; echo $$ > pid; {LOOP}")
-    with pytest.raises(TimedOut, match="long-one has not ended within 1 s"):
-        children.attend(replace(endless, timeout_s=1.0))
-    assert lines(tmp_path / "told") == ["told", "told"]
+    with pytest.raises(TimedOut, match="long-one has not ended within 60 s"):
+        children.attend(endless)
+    assert lines(told) == ["told", "told"]
     [pid] = lines(tmp_path / "pid")
-    assert not is_alive(pid)
+    assert not lives(int(pid))
 
 
 def test_a_signal_that_is_ignored_stays_ignored(program: Make) -> None:

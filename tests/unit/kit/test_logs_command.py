@@ -151,14 +151,17 @@ def test_whoever_stops_following_leaves_no_kubectl_behind(
         text=True,
     ) as process:
         try:
+            assert process.stdout is not None
+            said = [process.stdout.readline() for _ in range(2)]
             pid = tmp_path / "pid"
             wait_until(
                 lambda: pid.exists() and pid.read_text().endswith("\n"), 30, "kubectl follows"
             )
             process.send_signal(signal.SIGTERM)
-            said, _ = process.communicate(timeout=30)
+            rest, _ = process.communicate(timeout=30)
         finally:
             process.kill()
     assert process.returncode == 130
-    assert len(said.splitlines()) == 2
+    assert all(line.endswith("\n") for line in said)
+    assert rest == ""
     wait_until(lambda: not Path("/proc", pid.read_text().strip()).exists(), 10, "kubectl ended")

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import pty
-import select
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 from plmkit.console import ExitCode
 from support.fake_gateway import FakeGateway, running_gateway
 from support.kit_process import Kit
+from support.terminals import read_until
 
 PLM = (sys.executable, "-m", "plmkit")
 
@@ -213,14 +213,6 @@ def test_a_second_signal_ends_at_once_and_leaves_the_terminal_as_it_was(
     go_on.set()
     assert plm(tmp_path, "pay", "--file", str(path)).returncode == ExitCode.GOOD
     assert len(gateway.paid) == 9
-
-
-def read_until(terminal: int, words: bytes) -> bytes:
-    seen = b""
-    while words not in seen:
-        assert select.select([terminal], [], [], 30)[0], seen
-        seen += os.read(terminal, 65_536)
-    return seen
 
 
 def test_a_killed_run_goes_on_where_its_journal_ends(gateway: FakeGateway, tmp_path: Path) -> None:

@@ -131,8 +131,10 @@ async def test_every_call_is_measured_by_its_outcome(node: Listening, gateway_tl
             node.node.answer = answer
             await asyncio.gather(peers.forward("b", TASK, 5), return_exceptions=True)
         node.node.answer = stuck
-        with pytest.raises(Unavailable):
-            await peers.forward("b", TASK, 0.1)
+        arrived = len(node.node.callers) + 1
+        under_way = asyncio.create_task(peers.forward("b", TASK, 60))
+        await until(lambda: len(node.node.callers) == arrived, 5, "the call has arrived")
+        under_way.cancel()
         await until(lambda: counted("cancelled") > before["cancelled"], 5, "the hang-up was seen")
     grown = {outcome: counted(outcome) - count for outcome, count in before.items()}
     assert grown == dict.fromkeys(before, 1.0)

@@ -19,6 +19,7 @@ from plmkit.localcluster import Status
 from plmkit.localcluster.layout import Layout
 from plmkit.state import Places
 from support.kit_process import PLM, Kit
+from support.terminals import read_until
 from support.waiting import wait_until
 from typer.testing import CliRunner, Result
 
@@ -157,15 +158,13 @@ def test_an_interruption_at_the_question_is_one(tmp_path: Path) -> None:
     command = [*PLM, "down", "--purge"]
     with subprocess.Popen(command, env=kit.environment, stdin=its, stderr=its) as process:
         try:
-            said = b""
-            while b"Remove them?" not in said:
-                said += os.read(ours, 1024)
+            read_until(ours, b"Remove them?")
             wait_until(lambda: waits(process), 30, "it reads")
             process.send_signal(signal.SIGINT)
             assert process.wait(30) == 130
         finally:
             process.kill()
-    assert b"plm: interrupted" in os.read(ours, 1024)
+    read_until(ours, b"plm: interrupted")
     os.close(ours)
     os.close(its)
     assert (kit.state / "cluster").exists()

@@ -13,6 +13,7 @@ import pytest
 from plmkit.console import ExitCode, KitError
 from plmkit.localcluster import ownership
 from plmkit.localcluster.ownership import Ownership
+from support.waiting import wait_until
 
 OURS = Ownership("/state/plm", {"kernel.panic": "0"}, namespaces_folder_existed=True)
 NOBODY = 65_534
@@ -130,10 +131,11 @@ def test_the_lock_ends_with_whoever_held_it_however_that_ends(folder: Path) -> N
 
         waiting = threading.Thread(target=wait_for_the_turn)
         waiting.start()
-        assert not came.wait(0.2)
+        wait_until(lambda: bool(told), 20, "it says that it waits")
         assert told == ["waiting: another plm starts or stops the cluster"]
+        assert not came.is_set()
         holder.send_signal(signal.SIGKILL)
-        assert came.wait(10)
+        assert came.wait(30)
         waiting.join()
 
 

@@ -13,6 +13,7 @@ import pytest
 from plmkit.console import KitError
 from plmkit.localcluster import processes
 from plmkit.localcluster.processes import Launch, ProcessRecord
+from support.hasty_time import HastyTime
 from support.waiting import wait_until
 
 SOON_S = 10.0
@@ -69,12 +70,13 @@ def record_of(pid: int) -> ProcessRecord:
     return ProcessRecord(pid, stat.start_ticks, processes.boot_id())
 
 
-def command_of(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
 def state_of(pid: int) -> str:
     return processes.parse_stat(Path(f"/proc/{pid}/stat").read_text(errors="replace")).state
+
+
+def sleeps(pid: int) -> bool:
+    """Whether it is `sleep 60` and has opened what it opens while it starts."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x0060\0" and state_of(pid) == "S"
 
 
 def test_a_process_s_name_may_hold_spaces_and_brackets() -> None:
@@ -101,7 +103,7 @@ def test_a_daemon_is_recorded_when_launch_returns_and_has_joined_its_group(stage
     assert record.boot == processes.boot_id()
     assert (stage.folder / "cgroup.procs").read_text() == f"{record.pid}\n"
     # The record comes before the program: there is no moment without one.
-    wait_until(lambda: command_of(record.pid) == b"sleep\x0060\0", SOON_S, "it is the program")
+    wait_until(lambda: sleeps(record.pid), SOON_S, "it is the program")
 
 
 def test_a_daemon_has_a_session_of_its_own_and_nothing_of_ours(
@@ -111,7 +113,7 @@ def test_a_daemon_has_a_session_of_its_own_and_nothing_of_ours(
     with (stage.folder / "ours").open("w") as ours:
         os.set_inheritable(ours.fileno(), True)
         record = stage.launch("sleep", "60")
-    wait_until(lambda: command_of(record.pid) == b"sleep\x0060\0", SOON_S, "it is the program")
+    wait_until(lambda: sleeps(record.pid), SOON_S, "it is the program")
     proc = Path(f"/proc/{record.pid}")
     assert os.getsid(record.pid) == record.pid
     assert (proc / "cwd").readlink() == Path("/")
@@ -158,12 +160,14 @@ def test_the_log_before_the_last_start_is_kept(stage: Stage) -> None:
 def test_a_daemon_that_cannot_join_its_group_is_not_started_and_its_log_is_named(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "_RECORDED_WITHIN_S", 0.3)
     request = replace(stage.request("touch", str(stage.folder / "ran")), procs=Path("/nowhere/x"))
+    log = request.log
+    said = HastyTime(lambda: log.exists() and "/nowhere/x" in log.read_text())
+    monkeypatch.setattr(processes, "time", said)
     with pytest.raises(KitError, match="touch did not start") as failed:
         processes.launch(request)
-    assert failed.value.cure == f"cat {request.log}"
-    assert "/nowhere/x" in request.log.read_text()
+    assert failed.value.cure == f"cat {log}"
+    assert "/nowhere/x" in log.read_text()
     assert not (stage.folder / "ran").exists()
 
 

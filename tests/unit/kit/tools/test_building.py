@@ -124,8 +124,9 @@ def test_a_step_that_stands_still_is_given_up(
 
 
 def test_progress_counts_compiled_packages_and_not_the_compiler_s_talk(
-    work: Work, tmp_path: Path
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(go, "_WATCH_EVERY_S", 0.01)
     talking = GO.replace("build)", 'build) echo "go: downloading x" >&2; echo early >&2; sleep 0.8')
     put(tmp_path / "programs", "go", talking)
     notes = Notes()

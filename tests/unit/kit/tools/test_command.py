@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from plmkit.tools.recipes import TEST_PACKAGES
+from support.living import lives
 from support.programs import GO, put
 from support.waiting import wait_until
 
@@ -120,15 +121,7 @@ def test_whoever_kills_plm_has_the_kernel_end_the_compiler(
         )
         process.kill()
         process.communicate(timeout=20)
-    wait_until(lambda: not _runs(int(started.read_text())), 20, "the compiler has ended")
-
-
-def _runs(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+    wait_until(lambda: not lives(int(started.read_text())), 20, "the compiler has ended")
 
 
 @pytest.mark.parametrize("end", ["failed", "interrupted"])
@@ -163,12 +156,22 @@ def _has_text(path: Path) -> bool:
 
 
 def test_two_at_once_build_once(environment: dict[str, str], tmp_path: Path) -> None:
-    put(tmp_path / "programs", "go", GO.replace("build)", "build) sleep 0.1"))
-    with _started(environment) as first, _started(environment) as second:
-        heard = [process.communicate(timeout=60) for process in (first, second)]
+    go_on, talk = tmp_path / "go-on", [tmp_path / "first", tmp_path / "second"]
+    held = f"build) while ! test -e {go_on}; do sleep 0.05; done"
+    put(tmp_path / "programs", "go", GO.replace("build)", held))
+
+    def waiting() -> int:
+        return sum("waiting: another plm is at the tools" in each.read_text() for each in talk)
+
+    with _started(environment, talk[0]) as first, _started(environment, talk[1]) as second:
+        try:
+            wait_until(lambda: waiting() > 0, 60, "one waits for the other")
+        finally:
+            go_on.touch()
+        heard = [process.communicate(timeout=60)[0] for process in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0]
-    assert sorted(set(_sources(out)).pop() for out, _ in heard) == ["built", "kept"]
-    assert sum(b"waiting: another plm is at the tools" in error for _, error in heard) == 1
+    assert sorted(set(_sources(out)).pop() for out in heard) == ["built", "kept"]
+    assert waiting() == 1
 
 
 def _sources(report: bytes) -> list[str]:
@@ -177,7 +180,8 @@ def _sources(report: bytes) -> list[str]:
     return [source for source in found if not source.startswith("/")]
 
 
-def _started(environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command("-o", "json"), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+def _started(environment: dict[str, str], talk: Path) -> subprocess.Popen[bytes]:
+    with talk.open("wb") as stderr:
+        return subprocess.Popen(
+            command("-o", "json"), env=environment, stdout=subprocess.PIPE, stderr=stderr
+        )
