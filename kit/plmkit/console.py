@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -52,8 +53,22 @@ def say(text: str) -> None:
 
 def emit(text: str) -> None:
     """Data, to stdout. Raises KitError when it cannot be written, and ends plm when its reader has gone."""
-    try:
+    with _to_be_read():
         _write(sys.stdout, text)
+
+
+def emit_bytes(data: bytes) -> None:
+    """Data as another program has said it, whatever its bytes mean. Raises as `emit` does."""
+    with _to_be_read():
+        if sys.stdout is not None:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _to_be_read() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         _close(sys.stdout)
         if isinstance(error, BrokenPipeError):

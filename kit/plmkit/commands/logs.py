@@ -2,13 +2,14 @@
 
 import json
 import re
+import select
 import subprocess
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from plmkit.console import ExitCode, KitError, Output, emit
+from plmkit.console import ExitCode, KitError, Output, emit, emit_bytes
 from plmkit.state import find_places
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ Examples:
   plm logs ledger -o json
 """
 
+# Without --follow. Whom they cannot reach kubectl and the API server give up after 30 s, and they say whom.
+_SILENCE_S_MAX = 45.0
+_CHUNK_BYTES = 65_536
 _PREFIXED = re.compile(r"\[pod/(?P<pod>[^/\]]+)/(?P<container>[^/\]]+)\] (?P<said>.*)", re.DOTALL)
 
 
@@ -58,8 +62,9 @@ def logs(  # noqa: PLR0913 - one per argument and option of the command line
         target = _target(kubectl, name)
     arguments = [*target, "--all-containers", "--prefix", f"--tail={tail}"]
     arguments += ["--follow"] * follow + ["--previous"] * previous
-    command = kubectl.command("logs", *arguments)
-    code = _emit_objects(command) if output is Output.JSON else subprocess.call(command)
+    silence_s_max = None if follow else _SILENCE_S_MAX
+    with cures_for(context):
+        code = _show(kubectl.command("logs", *arguments), output, silence_s_max)
     raise typer.Exit(ExitCode.CHECK_FAILED if code else ExitCode.GOOD)
 
 
@@ -101,17 +106,59 @@ def _pod_of_job(kubectl: "Kubectl", jobs: Sequence[str]) -> str:
     return f"pod/{newest}"
 
 
-def _emit_objects(command: Sequence[str]) -> int:
-    """One JSON object a line, as the lines come: a stream has no end to wait for. Returns kubectl's exit code."""
-    # As bytes: a container may say any, and a carriage return ends no line of kubectl's.
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+def _show(command: Sequence[str], output: Output, silence_s_max: float | None) -> int:
+    """All that kubectl says, as it comes: a stream has no end to wait for. Returns its exit code."""
+    # No buffer of ours: what is in one no `select` sees.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0) as process:
         try:
-            for line in process.stdout or ():
-                emit(json.dumps(parsed(line.decode(errors="replace"))))
+            chunks = _chunks(process, silence_s_max)
+            if output is Output.JSON:
+                _emit_objects(chunks)
+            else:
+                for chunk in chunks:
+                    emit_bytes(chunk)
         except BaseException:
             process.kill()
             raise
     return process.returncode
+
+
+def _chunks(process: subprocess.Popen[bytes], silence_s_max: float | None) -> Iterator[bytes]:
+    """What it says until it ends. Raises KitError when it says nothing for that long; None: it may.
+
+    No limit on the whole, such as kubectl's --request-timeout: a long log by a slow line would be cut off, and so would
+    one that a person leafs through.
+    """
+    said = process.stdout
+    while said is not None and (chunk := _next(said, silence_s_max)):
+        yield chunk
+
+
+def _next(said: IO[bytes], silence_s_max: float | None) -> bytes:
+    if not select.select([said], [], [], silence_s_max)[0]:
+        raise KitError(
+            f"kubectl logs has said nothing for {silence_s_max:.0f} s:"
+            " the cluster's API server, or the node of these pods, does not answer",
+            "plm status",
+            ExitCode.UNFIT_ENVIRONMENT,
+        )
+    return said.read(_CHUNK_BYTES)
+
+
+def _emit_objects(chunks: Iterator[bytes]) -> None:
+    """One JSON object a line."""
+    # As bytes: a container may say any, and a carriage return ends no line of kubectl's.
+    begun = b""
+    for chunk in chunks:
+        *lines, begun = (begun + chunk).split(b"\n")
+        for line in lines:
+            _emit_object(line)
+    if begun:
+        _emit_object(begun)
+
+
+def _emit_object(line: bytes) -> None:
+    emit(json.dumps(parsed(line.decode(errors="replace"))))
 
 
 def parsed(line: str) -> dict[str, str]:
