@@ -57,6 +57,7 @@ class TrustKeeper:
         self._settings = settings
         self._left_alone: set[str] = set()
         self._own: Leaf | None = None
+        self._own_data: dict[str, str] = {}  # as in a Secret; kept in our own files alone
         self._since_s = 0.0
         self._forget_at_s = 0.0
         self.authority: Authority | None = None
@@ -231,17 +232,17 @@ class TrustKeeper:
         return certificates.issue(authority, names, now=now, lifetime_s=lifetime_s)
 
     def _keep_own(self, authority: Authority) -> None:
-        own = self._own
-        if own is not None and own.bundle == authority.bundle:
-            why = certificates.why_due(
-                own, own.names, now_s=self._clock(), settled_at_s=self.settled_at_s
-            )
-            if not why:
-                return
-        data = self._issue(authority, self.names(_OWN))
-        files = {name: base64.b64decode(text) for name, text in data.items()}
-        write_files(self._settings.tls.directory, files)
-        self._own = certificates.read_leaf({"metadata": {"name": _OWN}, "data": data}, authority)
+        data, names = self._own_data, self.names(_OWN)
+        own = _own_leaf(data, authority) if data else None
+        if certificates.why_due(own, names, now_s=self._clock(), settled_at_s=self.settled_at_s):
+            data = self._issue(authority, names)
+        else:
+            # As with services: a new CA is trusted by all for a while before it signs.
+            data = {**data, **certificates.encode({"ca.crt": authority.bundle})}
+        if data != self._own_data:
+            files = {name: base64.b64decode(text) for name, text in data.items()}
+            write_files(self._settings.tls.directory, files)
+        self._own_data, self._own = data, _own_leaf(data, authority)
 
 
 def _secret(name: str, kind: str, annotations: Mapping[str, str]) -> dict[str, Any]:
@@ -253,6 +254,10 @@ def _secret(name: str, kind: str, annotations: Mapping[str, str]) -> dict[str, A
         "metadata": {"name": name, "labels": dict(MANAGED_BY), "annotations": dict(annotations)},
         "type": kind,
     }
+
+
+def _own_leaf(data: Mapping[str, str], authority: Authority) -> Leaf:
+    return certificates.read_leaf({"metadata": {"name": _OWN}, "data": dict(data)}, authority)
 
 
 def _is_ours(found: Manifest, kind: str) -> bool:

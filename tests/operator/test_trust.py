@@ -164,6 +164,31 @@ async def test_a_new_ca_takes_over_in_two_steps(
         assert len(certificates.split_bundle(leaf(cluster, name, troupe).bundle)) == 1
 
 
+async def test_its_own_certificate_waits_with_all_others_for_a_new_ca_to_be_trusted(
+    cluster: PaperCluster, pair: Authority, tmp_path: Path
+) -> None:
+    """Signed at once by the new one, it would be refused by every service and node that has not heard of that yet."""
+    clock, newer = Clock(), new_authority()
+    troupe = troupe_of(cluster, clock, tmp_path)
+    await troupe.start()
+    current = tmp_path / "tls" / "..data"
+
+    def own() -> tuple[x509.Certificate, frozenset[str]]:
+        shown = x509.load_pem_x509_certificate((current / "tls.crt").read_bytes())
+        return shown, certificates.split_bundle((current / "ca.crt").read_text())
+
+    first, _ = own()
+    cluster.put(ca_secret(newer))
+    for passed_s, signer, trusted in ((1, pair, 2), (SETTLE_S, newer, 2), (LIFETIME_S, newer, 1)):
+        clock.now_s += passed_s
+        await troupe.look()
+        await troupe.trust.refresh()
+        shown, authorities = own()
+        shown.verify_directly_issued_by(x509.load_pem_x509_certificate(signer.certificate))
+        assert len(authorities) == trusted
+        assert (shown == first) is (signer is pair), "a key changes with its signer, not before"
+
+
 async def test_a_certificate_authority_slipped_into_a_secret_is_thrown_out(
     cluster: PaperCluster, tmp_path: Path
 ) -> None:
