@@ -14,6 +14,7 @@ NAME_LABEL = "app.kubernetes.io/name"
 # The operator sets it: a name that begins like another one is no other one's.
 NODE_LABEL = "plm.dev/node"
 JOB_LABEL = "batch.kubernetes.io/job-name"
+_ENDED = frozenset({"Failed", "Succeeded"})
 # A pod on its way is none that fails.
 _ON_ITS_WAY = frozenset({"ContainerCreating", "PodInitializing"})
 
@@ -184,11 +185,12 @@ def _job(item: Object, pods: Sequence[Object]) -> Job:
         why_not = _said(conditions["Failed"])
     else:
         # Tried again with longer and longer pauses, it takes minutes until Kubernetes calls it failed.
-        why_not = "" if is_done else next(filter(None, map(_why_not_done, own)), "")
+        why_not = "" if is_done else next(filter(None, map(_why_failing, own)), "")
     return Job(name, app_of(item), is_done, why_not)
 
 
-def _why_not_done(pod: Object) -> str:
+def _why_failing(pod: Object) -> str:
+    """Empty for a pod on its way, too."""
     status = pod.get("status", {})
     for container in status.get("containerStatuses", ()):
         state = container.get("state", {})
@@ -215,9 +217,18 @@ def _trouble_of_workload(
     if pull := find_failed_pull(own):
         return Trouble(f"{said}: {pull.what}", pull.cure(context))
     if line.is_ready:
-        return None
-    why = next((reason for pod in own if (reason := why_not_ready(pod))), "no pod of it runs")
+        why = next(filter(None, map(_why_failing, filter(_is_wanted, own))), "")
+        if not why:
+            return None
+    else:
+        why = next(filter(None, map(why_not_ready, own)), "no pod of it runs")
     return Trouble(f"{said}: {why}", with_context(f"plm logs {line.name}", context))
+
+
+def _is_wanted(pod: Object) -> bool:
+    """Not one that is going, nor one that was evicted and is kept to be looked at."""
+    is_going = "deletionTimestamp" in pod["metadata"]
+    return not is_going and pod.get("status", {}).get("phase") not in _ENDED
 
 
 def _trouble_of_node(node: Node, pods: Sequence[Object], context: str | None) -> Trouble:

@@ -52,6 +52,33 @@ def test_a_crashing_service_is_named_with_its_reason_and_its_log() -> None:
     assert trouble.cure == "plm logs gateway"
 
 
+CRASHING = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
+STARTING = {"waiting": {"reason": "ContainerCreating"}}
+
+
+@pytest.mark.parametrize(
+    ("state", "metadata", "phase", "said"),
+    [
+        (CRASHING, {}, "Running", ["gateway: 1 of 1 ready: CrashLoopBackOff: back-off 10s"]),
+        (STARTING, {}, "Pending", []),
+        ({"running": {}}, {}, "Running", []),
+        (CRASHING, {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "Running", []),
+        ({"terminated": {"exitCode": 137}}, {}, "Failed", []),
+    ],
+    ids=["crashing", "starting", "running", "going", "evicted"],
+)
+def test_a_new_pod_that_fails_is_told_though_the_one_of_before_serves_on(
+    state: dict[str, Any], metadata: dict[str, str], phase: str, said: list[str]
+) -> None:
+    """After a `plm up` that failed for that: all that is ready would look well."""
+    new = pod("gateway-new", "gateway", ready=False, state=state)
+    new["metadata"] |= metadata
+    new["status"]["phase"] = phase
+    old = pod("gateway-old", "gateway")
+    health = read_health([workload("Deployment", "gateway")], [old, new], [])
+    assert [trouble.what for trouble in health.troubles] == said
+
+
 def test_a_container_that_was_killed_says_its_exit_code() -> None:
     killed = pod(
         "ledger-abc",
