@@ -12,7 +12,6 @@ from plmkit.rolling import NODE_IMAGE
 _KIND = "MeshNode"
 _DEBUG = "PLM_DEBUG_ENABLED"
 _PULL_SECRETS = "PLM_NODE_IMAGE_PULL_SECRETS"
-_PULLED_WITH = "plm.dev/image-pull-secrets"  # as the operator notes it on what it makes
 _LOOK_EVERY_S = 0.5
 
 
@@ -71,11 +70,13 @@ def _environment(deployment: Object) -> Mapping[str, str]:
 
 
 def _is_as_told(deployment: Object, told: Mapping[str, str]) -> bool:
-    secrets = " ".join(json.loads(told.get(_PULL_SECRETS, "[]")))
+    pod = deployment["spec"]["template"]["spec"]
+    # Beside these there may be others' own.
+    secrets = {each["name"] for each in pod.get("imagePullSecrets", ())}
     return (
         _container(deployment)["image"] == told[NODE_IMAGE]
         and _environment(deployment).get(_DEBUG) == told.get(_DEBUG)
-        and deployment["metadata"].get("annotations", {}).get(_PULLED_WITH, "") == secrets
+        and secrets >= set(json.loads(told.get(_PULL_SECRETS, "[]")))
     )
 
 

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from plmop.mesh_node.manifests import MADE_OF
 from support.postgres import ROOT
 from support.stage import Replica, Stage, link, make_ready, mesh_node
 from support.waiting import wait_until
@@ -41,14 +42,14 @@ def test_kubectl_waits_for_it_and_shows_its_columns(stage: Stage, operator: Repl
 
 
 def test_it_leaves_no_trace_of_kopf(stage: Stage, operator: Replica) -> None:
-    """No finalizer and no annotation: everything can be deleted while the operator is dead."""
+    """No finalizer, and no annotation but our own: everything can be deleted while the operator is dead."""
     make_ready(stage, mesh_node("c"))
     for kind, name in (("meshnode", "c"), ("deployment", "node-c"), ("secret", "node-c-tls")):
         found = stage.api.get(kind, name)
         assert found is not None
         assert "finalizers" not in found["metadata"]
-        annotations = found["metadata"].get("annotations", {})
-        assert not [key for key in annotations if "kopf" in key or "plm.dev" in key]
+        marks = found["metadata"].get("annotations", {}).keys() - {MADE_OF}
+        assert not [key for key in marks if "kopf" in key or "plm.dev" in key]
 
 
 @pytest.mark.parametrize(

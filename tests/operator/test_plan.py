@@ -214,6 +214,19 @@ def test_another_secret_to_pull_with_reaches_a_node_that_is_there() -> None:
         assert plan(made(), world.observe(), other).actions != (), names
 
 
+def test_a_limit_that_was_taken_away_is_taken_from_a_node_that_is_there() -> None:
+    """What is merely there beside what is desired might be somebody else's."""
+    world = PlanWorld()
+    world.converge(made())
+    frame = replace(FRAME, resources={"requests": FRAME.resources["requests"]})
+    [action] = plan(made(), world.observe(), frame).actions
+    assert isinstance(action, Apply)
+    [container] = action.manifest["spec"]["template"]["spec"]["containers"]
+    assert "limits" not in container["resources"]
+    world.carry_out(action)
+    assert plan(made(), world.observe(), frame).actions == ()
+
+
 @pytest.mark.parametrize(
     "spec", [made(paused=True), InvalidSpec("no sense")], ids=["paused", "invalid"]
 )

@@ -1,6 +1,8 @@
 """The children of a MeshNode, as pure functions of its spec."""
 
 import datetime as dt
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +19,10 @@ from plmop.mesh_node.spec import KIND, Link, MeshNodeSpec
 NODE_LABEL = "plm.dev/node"
 COMPONENT = "mesh-node"
 CHAOS_LABEL = {"plm.dev/chaos": "allowed"}
-# What a pod names beside what is desired may be somebody else's: by this a name that was taken away is noticed.
-PULL_SECRETS = "plm.dev/image-pull-secrets"
+# What is there beside what is desired may be somebody else's: by this it shows that we have taken something away.
+MADE_OF = "plm.dev/made-of"
 
+_MADE_OF_DIGITS = 16
 _HTTP_PORT = 8080
 _TLS_FOLDER = "/var/run/plm/tls"
 _PREFIX = "node-"
@@ -142,24 +145,24 @@ def service(owner: Owner, frame: Frame) -> Manifest:
 
 def deployment(owner: Owner, spec: MeshNodeSpec, frame: Frame) -> Manifest:
     """The node's one pod."""
+    wanted = {
+        "replicas": 1,
+        # Two pods of one node would both take holds on its links: the old one goes first.
+        "strategy": {"type": "Recreate"},
+        "revisionHistoryLimit": 1,
+        "selector": {"matchLabels": _selector(owner)},
+        "template": {
+            "metadata": {"labels": {**_labels(owner), **CHAOS_LABEL}},
+            "spec": _pod(owner, spec, frame),
+        },
+    }
+    text = json.dumps(wanted, sort_keys=True, separators=(",", ":"))
+    made_of = hashlib.sha256(text.encode()).hexdigest()[:_MADE_OF_DIGITS]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {
-            **_metadata(owner, owner.child),
-            "annotations": {PULL_SECRETS: " ".join(frame.image_pull_secrets)},
-        },
-        "spec": {
-            "replicas": 1,
-            # Two pods of one node would both take holds on its links: the old one goes first.
-            "strategy": {"type": "Recreate"},
-            "revisionHistoryLimit": 1,
-            "selector": {"matchLabels": _selector(owner)},
-            "template": {
-                "metadata": {"labels": {**_labels(owner), **CHAOS_LABEL}},
-                "spec": _pod(owner, spec, frame),
-            },
-        },
+        "metadata": {**_metadata(owner, owner.child), "annotations": {MADE_OF: made_of}},
+        "spec": wanted,
     }
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from plmkit.kubectl import ClusterUnreachable, Kubectl
 from plmkit.mesh_rollout import behind, wait
-from plmop.mesh_node.manifests import PULL_SECRETS
 from support.programs import put
 
 OLD, NEW = "plm.local/services@sha256:1", "plm.local/services@sha256:2"
@@ -54,17 +53,17 @@ def test_a_node_that_has_not_rolled_yet_is_named(late: dict[str, Any]) -> None:
     assert behind([operator(), node("a"), late]) == ["b"]
 
 
-@pytest.mark.parametrize("pulled_with", [None, "", "old", "new other"])
-def test_a_node_that_does_not_pull_by_the_secrets_of_now_is_named(pulled_with: str | None) -> None:
+@pytest.mark.parametrize("names", [(), ("old",), ("new", "other")])
+def test_a_node_that_does_not_pull_by_the_secrets_of_now_is_named(names: tuple[str, ...]) -> None:
     told = deployment(
         "plm-operator", "any", PLM_NODE_IMAGE=NEW, PLM_NODE_IMAGE_PULL_SECRETS='["new", "more"]'
     )
     right, late = node("a"), node("b")
     for each in (right, late):
         del each["spec"]["template"]["spec"]["containers"][0]["env"]
-    right["metadata"]["annotations"] = {PULL_SECRETS: "new more"}
-    if pulled_with is not None:
-        late["metadata"]["annotations"] = {PULL_SECRETS: pulled_with}
+    for each, pulled_with in ((right, ("new", "more", "theirs")), (late, names)):
+        pod = each["spec"]["template"]["spec"]
+        pod["imagePullSecrets"] = [{"name": name} for name in pulled_with]
     assert behind([told, right, late]) == ["b"]
 
 
