@@ -22,6 +22,7 @@ _ANSWER_WITHIN_S = 120.0
 # It waits itself for what it makes, for ten minutes each.
 _DEPLOYED_WITHIN_S = 3600.0
 _CANCELLED = 8
+_NO_ROOM = "no space left on device"
 
 
 def _find(workspace: Workspace) -> str:
@@ -38,11 +39,12 @@ def run(workspace: Workspace, *arguments: str, folder: Path | None = None, stdin
     if done.returncode < 0:
         raise _killed(arguments[0], -done.returncode, "the same command again")
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-15:]
-        raise KitError(
-            f"pulumi {arguments[0]} failed:\n" + "\n".join(said),
-            _cure(workspace),
-        )
+        said = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-15:])
+        what = f"pulumi {arguments[0]} failed:\n{said}"
+        if _NO_ROOM in said:
+            cure = f"make room where {workspace.places.state} lies, then the same command again"
+            raise KitError(what, cure, ExitCode.UNFIT_ENVIRONMENT)
+        raise KitError(what, _cure(workspace))
     return done.stdout
 
 

@@ -105,6 +105,17 @@ def test_who_killed_it_is_told_and_that_it_may_go_on(
     assert raised.value.cure == "the same command again"
 
 
+def test_a_full_disk_is_told_where_to_make_room(workspace: Workspace) -> None:
+    """A look at the cluster would show that all is well there."""
+    state = workspace.places.state
+    script = f"echo 'error: write {state}/pulumi/x: no space left on device' >&2; exit 255"
+    put(workspace.places.checkout / "programs", "pulumi", script)
+    with pytest.raises(KitError, match="no space left on device") as raised:
+        pulumi.run(workspace, "stack", "ls")
+    assert raised.value.cure.startswith(f"make room where {state} lies")
+    assert raised.value.exit_code == ExitCode.UNFIT_ENVIRONMENT
+
+
 def test_a_signal_without_a_name_has_its_number(workspace: Workspace) -> None:
     put(workspace.places.checkout / "programs", "pulumi", "kill -40 $$")
     with pytest.raises(KitError, match=r"pulumi up was killed by signal 40$"):
