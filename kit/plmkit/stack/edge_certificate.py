@@ -25,10 +25,17 @@ def check_signed_by(authority: str, api_url: str, context: str | None) -> None:
             f"{up}, and once the operator has signed anew, a few minutes later, the same again",
             ExitCode.CHECK_FAILED,
         ) from error
+    except TimeoutError as error:
+        # It has no words of its own.
+        why = f"no answer within {_PATIENCE_S:.0f} s"
+        raise _not_shown(api_url, why, up) from error
     except OSError as error:
-        raise KitError(
-            f"{api_url} does not show its certificate: {error}", up, ExitCode.UNFIT_ENVIRONMENT
-        ) from error
+        raise _not_shown(api_url, str(error), up) from error
+
+
+def _not_shown(api_url: str, why: str, cure: str) -> KitError:
+    what = f"{api_url} does not show its certificate: {why}"
+    return KitError(what, cure, ExitCode.UNFIT_ENVIRONMENT)
 
 
 async def _shake_hands(host: str, port: int, trust: ssl.SSLContext) -> None:

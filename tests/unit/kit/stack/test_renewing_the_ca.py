@@ -184,6 +184,17 @@ def test_an_edge_that_hangs_up_proves_nothing(pulumi: PaperPulumi, workspace: Wo
     assert trusted(workspace) == before
 
 
+def test_an_edge_that_says_nothing_is_given_up_and_told(
+    pulumi: PaperPulumi, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plmkit.stack.edge_certificate._PATIENCE_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        making._configure(workspace, "apiUrl", f"https://localhost:{door.getsockname()[1]}")
+        making.renew_authority(workspace)
+        with pytest.raises(KitError, match="does not show its certificate: no answer within 0 s"):
+            making.forget_authorities(workspace)
+
+
 @pytest.mark.parametrize("name", [".ca.crt.new", ".ca.tiny-prod.crt.new"])
 def test_what_a_killed_renewal_leaves_is_purged(name: str) -> None:
     assert down._is_ours(name)
