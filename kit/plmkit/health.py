@@ -211,13 +211,17 @@ def _trouble_of_job(job: Job, pods: Sequence[Object], context: str | None) -> Tr
 def _trouble_of_workload(
     line: Workload, pods: Sequence[Object], context: str | None
 ) -> Trouble | None:
-    own = [pod for pod in pods if pod["metadata"]["name"].startswith(f"{line.name}-")]
+    own = [
+        pod
+        for pod in pods
+        if pod["metadata"]["name"].startswith(f"{line.name}-") and _is_active(pod)
+    ]
     said = f"{line.name}: {line.ready} of {line.desired} ready"
     # Also beside pods of before that serve on: a new one is to take their place, and never will.
     if pull := find_failed_pull(own):
         return Trouble(f"{said}: {pull.what}", pull.cure(context))
     if line.is_ready:
-        why = next(filter(None, map(_why_failing, filter(_is_wanted, own))), "")
+        why = next(filter(None, map(_why_failing, own)), "")
         if not why:
             return None
     else:
@@ -225,7 +229,7 @@ def _trouble_of_workload(
     return Trouble(f"{said}: {why}", with_context(f"plm logs {line.name}", context))
 
 
-def _is_wanted(pod: Object) -> bool:
+def _is_active(pod: Object) -> bool:
     """Not one that is going, nor one that was evicted and is kept to be looked at."""
     is_going = "deletionTimestamp" in pod["metadata"]
     return not is_going and pod.get("status", {}).get("phase") not in _ENDED

@@ -79,6 +79,15 @@ def test_a_new_pod_that_fails_is_told_though_the_one_of_before_serves_on(
     assert [trouble.what for trouble in health.troubles] == said
 
 
+def test_an_evicted_pod_does_not_speak_for_the_one_that_took_its_place() -> None:
+    evicted = pod("gateway-a", "gateway", ready=False, state={"terminated": {"exitCode": 137}})
+    evicted["status"]["phase"] = "Failed"
+    crashing = pod("gateway-b", "gateway", ready=False, state=CRASHING)
+    down = workload("Deployment", "gateway", ready=0)
+    [trouble] = read_health([down], [evicted, crashing], []).troubles
+    assert trouble.what == "gateway: 0 of 1 ready: CrashLoopBackOff: back-off 10s"
+
+
 def test_a_container_that_was_killed_says_its_exit_code() -> None:
     killed = pod(
         "ledger-abc",

@@ -67,6 +67,14 @@ def test_a_new_pod_without_its_image_is_told_though_the_one_of_before_serves_on(
     assert trouble.what.startswith(f"gateway: 1 of 1 ready: no image {IMAGE}: ")
 
 
+def test_a_pod_that_is_going_is_no_trouble_though_it_never_got_its_image() -> None:
+    """As the one of a `plm up` that failed, in the moment in which the next one has mended it."""
+    serving = {**GATEWAY, "status": {"readyReplicas": 1}}
+    going = waiting_pod("gateway-y", reason="ImagePullBackOff", app="gateway")
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert read_health([serving], [going], []).troubles == ()
+
+
 def test_the_embedded_cluster_gets_its_images_from_plm_up() -> None:
     """`plm images` alone builds them, and nobody pulls there."""
     cures = {cure for _, cure in troubles(None, reason="ErrImageNeverPull")}
