@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from plmop.mesh_node.manifests import MADE_OF
+from plmop.mesh_node.manifests import SPEC_HASH
 from support.postgres import ROOT
 from support.stage import Replica, Stage, link, make_ready, mesh_node
 from support.waiting import wait_until
@@ -48,7 +48,7 @@ def test_it_leaves_no_trace_of_kopf(stage: Stage, operator: Replica) -> None:
         found = stage.api.get(kind, name)
         assert found is not None
         assert "finalizers" not in found["metadata"]
-        marks = found["metadata"].get("annotations", {}).keys() - {MADE_OF}
+        marks = found["metadata"].get("annotations", {}).keys() - {SPEC_HASH}
         assert not [key for key in marks if "kopf" in key or "plm.dev" in key]
 
 

@@ -20,9 +20,9 @@ NODE_LABEL = "plm.dev/node"
 COMPONENT = "mesh-node"
 CHAOS_LABEL = {"plm.dev/chaos": "allowed"}
 # What is there beside what is desired may be somebody else's: by this it shows that we have taken something away.
-MADE_OF = "plm.dev/made-of"
+SPEC_HASH = "plm.dev/spec-hash"
 
-_MADE_OF_DIGITS = 16
+_SPEC_HASH_DIGITS = 16
 _HTTP_PORT = 8080
 _TLS_FOLDER = "/var/run/plm/tls"
 _PREFIX = "node-"
@@ -145,7 +145,7 @@ def service(owner: Owner, frame: Frame) -> Manifest:
 
 def deployment(owner: Owner, spec: MeshNodeSpec, frame: Frame) -> Manifest:
     """The node's one pod."""
-    wanted = {
+    desired = {
         "replicas": 1,
         # Two pods of one node would both take holds on its links: the old one goes first.
         "strategy": {"type": "Recreate"},
@@ -156,13 +156,13 @@ def deployment(owner: Owner, spec: MeshNodeSpec, frame: Frame) -> Manifest:
             "spec": _pod(owner, spec, frame),
         },
     }
-    text = json.dumps(wanted, sort_keys=True, separators=(",", ":"))
-    made_of = hashlib.sha256(text.encode()).hexdigest()[:_MADE_OF_DIGITS]
+    text = json.dumps(desired, sort_keys=True, separators=(",", ":"))
+    spec_hash = hashlib.sha256(text.encode()).hexdigest()[:_SPEC_HASH_DIGITS]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {**_metadata(owner, owner.child), "annotations": {MADE_OF: made_of}},
-        "spec": wanted,
+        "metadata": {**_metadata(owner, owner.child), "annotations": {SPEC_HASH: spec_hash}},
+        "spec": desired,
     }
 
 
