@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plminfra.config import REGISTRY_LOGIN
 from plmkit.console import ExitCode, KitError
 from plmkit.stack import Workspace, making
 from plmkit.stack.registry_login import read
@@ -101,9 +102,13 @@ def test_a_new_stack_keeps_the_login_with_its_secrets(
 ) -> None:
     keep(file, {"registry.example:5000": OURS})
     assert making.init(elsewhere, registry=REGISTRY, api_url=EDGE, login_file=file)
-    kept = json.loads(secrets_of(elsewhere, pulumi)["registryLogin"])
+    kept = json.loads(secrets_of(elsewhere, pulumi)[REGISTRY_LOGIN])
     assert kept == {"auths": {"registry.example:5000": OURS}}
-    assert OURS["auth"] not in elsewhere.configuration.read_text()
+    for path in filter(Path.is_file, elsewhere.places.state.rglob("*")):
+        assert OURS["auth"].encode() not in path.read_bytes(), "in clear on the disk"
+    for call in pulumi.calls:
+        told = json.dumps([call.words, call.environment])
+        assert OURS["auth"] not in told, "seen by every user in ps"
 
 
 def test_a_stack_that_is_there_takes_another_login_and_keeps_all_else(
@@ -116,7 +121,7 @@ def test_a_stack_that_is_there_takes_another_login_and_keeps_all_else(
         keep(file, {"registry.example:5000": login})
         assert not making.init(elsewhere, login_file=file)
         after = secrets_of(elsewhere, pulumi)
-        kept = json.loads(after.pop("registryLogin"))
+        kept = json.loads(after.pop(REGISTRY_LOGIN))
         assert kept == {"auths": {"registry.example:5000": login}}
         assert after == before
 
