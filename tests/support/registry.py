@@ -29,7 +29,6 @@ class Registry:
     manifests: dict[str, tuple[bytes, str]] = field(default_factory=dict)  # by digest, with type
     tags: dict[str, str] = field(default_factory=dict)
     fetched: set[str] = field(default_factory=set)  # digests of manifests
-    turned_away: int = 0
 
     def docker_config(self, host: str) -> str:
         """What `docker login` keeps of it."""
@@ -57,7 +56,6 @@ class Registry:
     def _known(self, answer: _Answer) -> Callable[[Request], Awaitable[Response]]:
         async def answered(request: Request) -> Response:
             if request.headers.get("authorization") != f"Basic {self._token()}":
-                self.turned_away += 1
                 return Response(status_code=401, headers={"www-authenticate": 'Basic realm="plm"'})
             return await answer(self, request)
 
