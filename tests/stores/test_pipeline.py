@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+import structlog
 from plm.domain import transferring
 from plm.domain.books import Books, Transfer
 from plm.domain.errors import Code, Refused, Unavailable
@@ -179,20 +180,26 @@ async def test_a_writer_that_is_fenced_off_writes_neither_of_two_batches(
 async def test_nobody_waits_for_what_a_lost_batch_makes_void(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next one's payments are still being read, as from a server that has fallen silent."""
+    """The next one's payments are still being read, as from a server that has fallen silent.
+
+    Not that reading, which is broken off, but the lost batch says in the log why the lead is.
+    """
     patient = database.ledger.model_copy(update={"command_timeout_s": 4 * _SOON_S})
-    async with leading_writer(patient) as writer:
-        await ask_all(writer, demo_mesh.founding())
-        async with held_up(database) as other:
-            tasks = await asked(writer, database, ALL)
-            monkeypatch.setattr(recalling.Recall, "look_up", reading_for_long)
-            tasks.append(asyncio.create_task(writer.submit(ELSEWHERE)))
-            await database.until_waiting("PgSleep")
-            await other.execute("UPDATE writer SET epoch = epoch + 1")
-        async with asyncio.timeout(_SOON_S):
-            await check_nothing_was_done(database, tasks)
-        monkeypatch.undo()
-        await until(lambda: writer.leads, _SOON_S, "it leads again")
+    with structlog.testing.capture_logs() as logs:
+        async with leading_writer(patient) as writer:
+            await ask_all(writer, demo_mesh.founding())
+            async with held_up(database) as other:
+                tasks = await asked(writer, database, ALL)
+                monkeypatch.setattr(recalling.Recall, "look_up", reading_for_long)
+                tasks.append(asyncio.create_task(writer.submit(ELSEWHERE)))
+                await database.until_waiting("PgSleep")
+                await other.execute("UPDATE writer SET epoch = epoch + 1")
+            async with asyncio.timeout(_SOON_S):
+                await check_nothing_was_done(database, tasks)
+            monkeypatch.undo()
+            await until(lambda: writer.leads, _SOON_S, "it leads again")
+    [reason] = [each["reason"] for each in logs if each["event"] == "Lost the lead"]
+    assert reason == "Fenced()"
 
 
 async def reading_for_long(_: recalling.Recall, reader: asyncpg.Connection, *__: object) -> None:
