@@ -98,7 +98,7 @@ def metadata(name: str, namespace: Any, *, of: str, **annotations: str) -> Manif
 
 
 def _pull_secrets(names: tuple[str, ...]) -> Manifest:
-    # In each pod, not in its account: only so does another name roll the pods that wait for their image.
+    # In each pod, not in its account: only so does a first login roll the pods that wait for their image.
     return {"image_pull_secrets": [{"name": name} for name in names]} if names else {}
 
 
