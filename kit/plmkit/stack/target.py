@@ -18,16 +18,16 @@ def content_of(configuration: Path) -> dict[str, Any]:
     try:
         found: Any = yaml.safe_load(configuration.read_text())
     except (yaml.YAMLError, ValueError) as error:
-        raise _no_stack_s(configuration, str(error)) from error
+        raise _no_stack_file(configuration, str(error)) from error
     if not isinstance(found, dict):
-        raise _no_stack_s(configuration, "it holds no names with values")
+        raise _no_stack_file(configuration, "it holds no names with values")
     config = {} if found.get("config") is None else found["config"]
     if not isinstance(config, dict):
-        raise _no_stack_s(configuration, "config in it holds no names with values")
+        raise _no_stack_file(configuration, "config in it holds no names with values")
     return {**found, "config": config}
 
 
-def _no_stack_s(configuration: Path, why: str) -> KitError:
+def _no_stack_file(configuration: Path, why: str) -> KitError:
     return KitError(
         f"{configuration} is no stack's file: {why}",
         f"mend {configuration}",
