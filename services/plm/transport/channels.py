@@ -18,7 +18,9 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # Whatever its name says: within this a connection must stand, its handshake included. That takes some milliseconds
+    # where both ends have a core for it; less than a hop's time, so that nobody there is known for what it is.
+    ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     # A Service that was made anew has another address: thirty seconds, the default, is long to ask a dead one.
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),

@@ -1,7 +1,8 @@
 """Who gets through the door: no certificate, another authority's, a stale or early one, another name: nobody."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from plm.domain import ids
 from plm.domain.errors import Code, Refused, Unavailable
 from plm.domain.mesh import LinkPolicy
 from plm.domain.orders import Hop
-from plm.domain.relay import ForwardTask
+from plm.domain.relay import HOP_TIMEOUT_MS, ForwardTask
 from plm.stores.peers import PeerClient
+from plm.transport import channels
 from plm.transport.channels import Channels
 from plm.transport.identity import node_of, require, spiffe_name
 from plm.transport.tls import TlsSettings
@@ -28,13 +30,13 @@ VALIDITY = {"expired": Validity.OVER, "not valid yet": Validity.NOT_YET}
 
 async def outcome(client: Path, target: str) -> str:
     """`ok`, or the code of what a client with this folder's certificate meets."""
-    channels = Channels(TlsSettings(directory=client))
+    opened = Channels(TlsSettings(directory=client))
     try:
-        await PeerClient(channels, lambda _: target).forward("b", TASK, CALL_S)
+        await PeerClient(opened, lambda _: target).forward("b", TASK, CALL_S)
     except Unavailable as error:
         return str(error.code)
     finally:
-        await channels.close()
+        await opened.close()
     return "ok"
 
 
@@ -79,6 +81,39 @@ async def test_a_servers_bad_certificate_is_told_nothing(
     async with listening(TlsSettings(directory=leaf)) as impostor:
         assert await outcome(gateway_tls.folder, impostor.target) == Code.NODE_UNREACHABLE
         assert impostor.node.callers == []
+
+
+@asynccontextmanager
+async def slow_way(port: int, delay_s: float) -> AsyncIterator[str]:
+    """An address that leads to this port, where nothing is heard for a while."""
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while content := await reader.read(65_536):
+            writer.write(content)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer.transport):
+            await asyncio.sleep(delay_s)
+            their_reader, their_writer = await asyncio.open_connection("127.0.0.1", port)
+            with closing(their_writer.transport):
+                both = carry(reader, their_writer), carry(their_reader, writer)
+                await asyncio.gather(*both, return_exceptions=True)
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_whoever_is_slow_to_shake_hands_is_spoken_to_all_the_same(
+    node: Listening, gateway_tls: Mounted
+) -> None:
+    """On a machine where everybody wants the cores at once it is no dead peer."""
+    async with slow_way(node.grpc.port, 0.15) as target:
+        assert await outcome(gateway_tls.folder, target) == "ok"
+
+
+def test_nobody_there_is_known_within_a_hop_s_time() -> None:
+    assert dict(channels.OPTIONS)["grpc.min_reconnect_backoff_ms"] < HOP_TIMEOUT_MS
 
 
 @asynccontextmanager
