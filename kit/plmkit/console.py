@@ -138,13 +138,8 @@ class _Drawn:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> None:
+        # Python's stderr keeps nothing back, so a flush has nothing left to fail at.
         try:
             self._stream.write(text)
-        except OSError:
-            _close(self._stream)
-
-    def flush(self) -> None:
-        try:
-            self._stream.flush()
         except OSError:
             _close(self._stream)

@@ -118,6 +118,12 @@ with FileProgress(100) as progress:
     gone()
     progress(bad_line_result(BadLine(1, "", "no line of CSV")), Tally())
 """,
+    "what ends no line": """
+from plmkit.console import drawing_console
+console = drawing_console()
+gone()
+console.print("half of a line", end="")
+""",
 }
 GONE = """
 import os, signal, sys
