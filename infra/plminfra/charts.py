@@ -16,7 +16,7 @@ def operator_values(config: StackConfig, profile: Profile) -> dict[str, Any]:
     return {
         "image": config.images["operator"],
         "imagePullPolicy": config.image_pull_policy,
-        "imagePullSecrets": list(config.image_pull_secrets),
+        "imagePullSecrets": [{"name": name} for name in config.image_pull_secrets],
         "nodeImage": config.images["services"],
         "debugEnabled": config.debug_enabled,
         "serviceCertificates": list(SERVICES),
@@ -37,7 +37,7 @@ def services_values(
     return {
         "image": config.images["services"],
         "imagePullPolicy": config.image_pull_policy,
-        "imagePullSecrets": list(config.image_pull_secrets),
+        "imagePullSecrets": [{"name": name} for name in config.image_pull_secrets],
         "debugEnabled": config.debug_enabled,
         "entropy": config.entropy,
         "postgres": {

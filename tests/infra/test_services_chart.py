@@ -85,9 +85,9 @@ def test_the_schema_of_a_node_is_the_operator_s() -> None:
         {"image": None},
         {"imagePullPolicy": "Sometimes"},
         {"imagePullSecrets": "registry"},
-        {"imagePullSecrets": [{"name": "registry"}]},
-        {"imagePullSecrets": ["Registry"]},
-        {"imagePullSecrets": ["registry", "registry"]},
+        {"imagePullSecrets": ["registry"]},
+        {"imagePullSecrets": [{"name": "Registry"}]},
+        {"imagePullSecrets": 2 * [{"name": "registry"}]},
         {"unheard": 1},
         {"debugEnabled": "yes"},
         {"entropy": "loud"},
@@ -159,11 +159,12 @@ def test_a_priority_is_given_where_the_values_name_one() -> None:
 
 
 def test_a_secret_whose_name_looks_like_a_number_is_named_by_its_name() -> None:
-    found = charts.render(CHART, {"image": IMAGES["services"], "imagePullSecrets": ["1e3", "on"]})
+    secrets = [{"name": "1e3"}, {"name": "on"}]
+    found = charts.render(CHART, {"image": IMAGES["services"], "imagePullSecrets": secrets})
     named = {each.name: each.pod["imagePullSecrets"] for each in workloads(found)}
     assert len(named) == 3
     for each in named.values():
-        assert each == [{"name": "1e3"}, {"name": "on"}]
+        assert each == secrets
 
 
 def migration(values: Mapping[str, Any]) -> charts.Manifest:
@@ -177,7 +178,7 @@ def migration(values: Mapping[str, Any]) -> charts.Manifest:
     [
         {"image": IMAGES["operator"]},
         {"imagePullPolicy": "Always"},
-        {"imagePullSecrets": ["registry"]},
+        {"imagePullSecrets": [{"name": "registry"}]},
         {"postgres": {"host": "elsewhere"}},
         {"postgres": {"port": 5433}},
         {"postgres": {"superuserSecret": "other"}},

@@ -40,8 +40,9 @@ def test_the_values_fit_their_schema() -> None:
         {"image": ""},
         {"replicas": 9},
         {"imagePullSecrets": "registry"},
-        {"imagePullSecrets": ["Registry"]},
-        {"imagePullSecrets": ["registry", "registry"]},
+        {"imagePullSecrets": ["registry"]},
+        {"imagePullSecrets": [{"name": "Registry"}]},
+        {"imagePullSecrets": 2 * [{"name": "registry"}]},
         {"unheard": 1},
         {"leafLifetimeSeconds": 899},
         {"resyncSeconds": 151},
@@ -128,8 +129,9 @@ def test_lists_arrive_as_the_settings_read_them() -> None:
 
 def test_its_pod_and_the_mesh_nodes_are_told_by_which_secrets_to_pull() -> None:
     names = ["registry", "1e3"]
-    pod = of_kind("Deployment", imagePullSecrets=names)["spec"]["template"]["spec"]
-    assert pod["imagePullSecrets"] == [{"name": name} for name in names]
+    secrets = [{"name": name} for name in names]
+    pod = of_kind("Deployment", imagePullSecrets=secrets)["spec"]["template"]["spec"]
+    assert pod["imagePullSecrets"] == secrets
     [container] = pod["containers"]
     assert settings_of(OperatorSettings, container).node_image_pull_secrets == tuple(names)
 
