@@ -14,16 +14,17 @@ _REASONS = frozenset(
 
 @dataclass(frozen=True)
 class FailedPull:
-    """One container's image. `said`: Kubernetes' reason, and its words where it has any."""
+    """One container's image, with Kubernetes' reason, and its words where it has any."""
 
     image: str
-    said: str
+    reason: str
+    message: str
     has_login: bool  # the pod names a Secret to pull by
 
     @property
     def what(self) -> str:
         """What is wrong, in a sentence."""
-        return f"no image {self.image}: {self.said}"
+        return ": ".join(filter(None, (f"no image {self.image}", self.reason, self.message)))
 
     def cure(self, context: str | None) -> str:
         """What may help, on that cluster."""
@@ -31,7 +32,7 @@ class FailedPull:
         if context is None:
             # It has no way out, so nothing is ever pulled there.
             return f"{up}, which builds images and imports what the cluster lacks"
-        if self.said.startswith(_NEVER):
+        if self.reason == _NEVER:
             return f"plm:imagePullPolicy: IfNotPresent in the stack's file, then {up}"
         registry = self.image.partition("/")[0]
         given = f"{with_context('plm stack init', context)} --registry-login FILE"
@@ -48,7 +49,10 @@ def find_failed_pull(pods: Iterable[Mapping[str, Any]]) -> FailedPull | None:
         for container in pod.get("status", {}).get("containerStatuses", ()):
             waiting = container.get("state", {}).get("waiting") or {}
             if waiting.get("reason") in _REASONS:
-                words = filter(None, (waiting["reason"], waiting.get("message")))
-                has_login = bool(pod.get("spec", {}).get("imagePullSecrets"))
-                return FailedPull(str(container.get("image")), ": ".join(words), has_login)
+                return FailedPull(
+                    image=str(container.get("image")),
+                    reason=waiting["reason"],
+                    message=waiting.get("message", ""),
+                    has_login=bool(pod.get("spec", {}).get("imagePullSecrets")),
+                )
     return None
