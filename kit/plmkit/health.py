@@ -1,6 +1,6 @@
 """What runs, what is wrong and what to do next: a pure reading of Kubernetes objects."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,15 +84,17 @@ def read_health(
     context: str | None = None,
 ) -> Health:
     """Health from Deployments and StatefulSets, Jobs, the pods of them all, and MeshNodes; cures for that context."""
-    lines = [_workload(item, pods) for item in workloads if _component(item) != MESH_NODE_LABEL]
     read_nodes = tuple(sorted((_node(item, pods) for item in nodes), key=lambda node: node.name))
     read_jobs = tuple(_job(item, pods) for item in jobs)
     # Jobs first: what they were to prepare, others wait for.
-    troubles = [
-        *(_trouble_of_job(job, pods, context) for job in read_jobs if job.why_not),
-        *filter(None, (_trouble_of_workload(line, pods, context) for line in lines)),
-        *(_trouble_of_node(node, pods, context) for node in read_nodes if not node.is_ready),
-    ]
+    troubles = [_trouble_of_job(job, pods, context) for job in read_jobs if job.why_not]
+    lines = []
+    for item in workloads:
+        if _component(item) != MESH_NODE_LABEL:
+            own = _pods_of(item["spec"]["selector"], pods)
+            lines.append(_workload(item, own))
+            troubles += _troubles_of_workload(lines[-1], own, context)
+    troubles += [_trouble_of_node(node, pods, context) for node in read_nodes if not node.is_ready]
     if not lines and not jobs:
         troubles.append(
             Trouble("nothing of plm is deployed on this cluster", with_context("plm up", context))
@@ -110,14 +112,14 @@ def _component(item: Object) -> str:
     return str(item["metadata"].get("labels", {}).get("app.kubernetes.io/component", ""))
 
 
-def _workload(item: Object, pods: Sequence[Object]) -> Workload:
+def _workload(item: Object, own: Sequence[Object]) -> Workload:
     status = item.get("status", {})
     return Workload(
         kind=item["kind"],
         name=item["metadata"]["name"],
         ready=int(status.get("readyReplicas", 0)),
         desired=int(item["spec"].get("replicas", 1)),
-        restarts=sum(_restarts(pod) for pod in _pods_of(item["spec"]["selector"], pods)),
+        restarts=sum(map(_restarts, own)),
     )
 
 
@@ -208,25 +210,21 @@ def _trouble_of_job(job: Job, pods: Sequence[Object], context: str | None) -> Tr
     return Trouble(f"job {job.name}: {job.why_not}", with_context(f"plm logs {job.app}", context))
 
 
-def _trouble_of_workload(
+def _troubles_of_workload(
     line: Workload, pods: Sequence[Object], context: str | None
-) -> Trouble | None:
-    own = [
-        pod
-        for pod in pods
-        if pod["metadata"]["name"].startswith(f"{line.name}-") and _is_active(pod)
-    ]
+) -> Iterator[Trouble]:
+    own = list(filter(_is_active, pods))
     said = f"{line.name}: {line.ready} of {line.desired} ready"
     # Also beside pods of before that serve on: a new one is to take their place, and never will.
     if pull := find_failed_pull(own):
-        return Trouble(f"{said}: {pull.what}", pull.cure(context))
+        yield Trouble(f"{said}: {pull.what}", pull.cure(context))
+        return
     if line.is_ready:
         why = next(filter(None, map(_why_failing, own)), "")
-        if not why:
-            return None
     else:
         why = next(filter(None, map(why_not_ready, own)), "no pod of it runs")
-    return Trouble(f"{said}: {why}", with_context(f"plm logs {line.name}", context))
+    if why:
+        yield Trouble(f"{said}: {why}", with_context(f"plm logs {line.name}", context))
 
 
 def _is_active(pod: Object) -> bool:
