@@ -60,8 +60,12 @@ def test_after_a_kill_the_other_acts_within_fifteen_seconds(
     make_ready(stage, mesh_node("a"))
     first.kill()
     began = time.monotonic()
-    make_ready(stage, mesh_node("b"), within_s=KILLED_WITHIN_S)
-    tell(f"operator killed: the other one acts after {time.monotonic() - began:.1f} s")
+    assert stage.api.apply(mesh_node("b")).returncode == 0
+    wait_until(lambda: stage.api.get("deployment", "node-b") is not None, GIVE_UP_S, "it acts")
+    took_s = time.monotonic() - began
+    assert took_s < KILLED_WITHIN_S
+    make_ready(stage, mesh_node("b"))
+    tell(f"operator killed: the other one acts after {took_s:.1f} s")
 
 
 def test_everything_can_be_deleted_while_no_operator_lives(
