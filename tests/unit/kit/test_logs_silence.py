@@ -38,12 +38,12 @@ def test_a_cluster_that_falls_silent_is_given_up_and_told(
     kit: Kit, monkeypatch: pytest.MonkeyPatch, begins: str
 ) -> None:
     """As a bare hang would be for ever; and what was said before is not lost."""
-    monkeypatch.setattr(logs, "_SILENCE_S_MAX", 1.0)
+    monkeypatch.setattr(logs, "_SILENCE_S_MAX", 3.0)
     say(kit, f"{begins}exec sleep 60")
     done = kit.call(*LOGS, "-o", "json", "--context", "prod")
     assert done.returncode == ExitCode.UNFIT_ENVIRONMENT
     assert done.stderr == (
-        "plm: kubectl logs has said nothing for 1 s: the cluster's API server, or the node of these"
+        "plm: kubectl logs has said nothing for 3 s: the cluster's API server, or the node of these"
         " pods, does not answer\n  try: plm status; there with --context prod\n"
     )
     assert len(done.stdout.splitlines()) == (1 if begins else 0)

@@ -160,7 +160,7 @@ async def test_a_refusal_of_each_call_is_the_ledgers_own(
 async def test_a_ledger_that_takes_too_long_may_have_done_it(wire: Wire) -> None:
     quick = LedgerClientSettings(target=wire.client._settings.target, timeout_s=0.1)
     with pytest.raises(Unavailable) as caught:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):
             await LedgerClient(wire.client._channels, quick).get_payment("p")
     assert (caught.value.code, caught.value.effect_unknown) == (Code.DEADLINE_EXCEEDED, True)
 
