@@ -19,8 +19,9 @@ _RECORDED_WITHIN_S = 5.0
 # The daemon writes its own record before it turns into the program, and joins its control group first. So there is
 # no moment, whatever is killed when, in which a daemon runs that no later command can find.
 #
-# Its child keeps its log short, as nobody else is there while no command runs, and dies with it. The daemon appends,
-# so it goes on at the beginning of the emptied file; what it says between copy and end is lost.
+# Its child keeps its log short, as nobody else is there while no command runs. It dies with the daemon, also with one
+# that was gone before the kernel could be asked for that. The daemon appends, so it goes on at the beginning of the
+# emptied file; what it says between copy and end is lost.
 _LAUNCHER = """
 set -eu
 record=$1 procs=$2 fingerprint=$3 log=$4 bytes=$5 seconds=$6
@@ -30,10 +31,11 @@ read -r boot < /proc/sys/kernel/random/boot_id
 read -r stat < /proc/$$/stat
 printf '%s\\n%s\\n%s\\n' "$boot" "$fingerprint" "$stat" > "$record"
 setpriv --pdeathsig KILL sh -c '
+  [ "$PPID" = "$4" ] || exit
   while sleep "$3"; do
     size=$(stat -c %s "$1") || exit
     if [ "$size" -gt "$2" ]; then cp "$1" "$1.1"; : > "$1"; fi
-  done' sh "$log" "$bytes" "$seconds" < /dev/null > /dev/null 2>&1 &
+  done' sh "$log" "$bytes" "$seconds" "$$" < /dev/null > /dev/null 2>&1 &
 exec "$@"
 """
 _LOG_BYTES_MAX = 10 * 2**20  # of each of two files a daemon

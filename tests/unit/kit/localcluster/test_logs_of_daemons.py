@@ -69,6 +69,22 @@ def test_whoever_keeps_a_log_short_ends_with_its_daemon(start: Start) -> None:
     wait_until(lambda: not lives(keeper), SOON_S, "it has ended")
 
 
+def test_a_daemon_that_ends_at_once_leaves_nobody_at_its_log(start: Start, tmp_path: Path) -> None:
+    """It may be gone before the kernel was asked to end the other with it."""
+    for _ in range(20):
+        start("true")
+    wait_until(lambda: keepers_of(tmp_path / "daemon.log") == [], SOON_S, "nobody is left")
+
+
+def keepers_of(log: Path) -> list[str]:
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if str(log).encode() in command.read_bytes():
+                found.append(command.parent.name)
+    return found
+
+
 def children_of(parent: int) -> list[int]:
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
