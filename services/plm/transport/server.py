@@ -101,4 +101,6 @@ class GrpcServer:
     async def drain(self, grace_s: float) -> None:
         """Refuse new calls, let those under way end within the grace."""
         await self.set_serving(serving=False)
-        await self.server.stop(grace_s)
+        # At once is None: a grace of nothing ends by an exception inside gRPC's own coroutine, and Python 3.11 has been
+        # seen to crash there.
+        await self.server.stop(grace_s or None)
