@@ -37,7 +37,7 @@ check: .venv/.synced ## All that needs no cluster: lint, types, layers, generate
 	@.venv/bin/codespell
 	@$(UV) lock --check --quiet
 	@$(PLM) tools helm > /dev/null
-	@$(PYTEST) -q -n auto --dist loadfile -m "not stores and not cluster"
+	@$(PYTEST) -q -n auto --dist loadfile --max-worker-restart=0 -m "not stores and not cluster"
 
 test: check ## All that must hold, from unit tests to kills on a running cluster
 	@$(PLM) tools --with-test-servers

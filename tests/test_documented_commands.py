@@ -230,7 +230,7 @@ def test_make_check_is_the_whole_gate() -> None:
         "lint-imports",
         "codespell",
         "lock --check",
-        'pytest -q -n auto --dist loadfile -m "not stores and not cluster"',
+        'pytest -q -n auto --dist loadfile --max-worker-restart=0 -m "not stores and not cluster"',
     ):
         assert step in recipe
 
